@@ -1,0 +1,131 @@
+"""A design is data: backbone, schemes and training recipe, frozen, as JSON, with a hash."""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from greenshift.errors import InputError
+from greenshift.schemes import LayerKey, Scheme, parse_key, scheme_from_json, scheme_to_json
+
+OptimizerName = Literal["SGD", "Adam", "Adagrad", "Adadelta", "RMSprop", "RAdam", "Ranger"]
+ScheduleName = Literal["constant", "step", "cosine"]
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """How one step of gradient descent is made.
+
+    Attributes:
+        name: One of the paper's seven optimizers.
+        lr: Peak learning rate.
+        momentum: Momentum of SGD and RMSprop; the other optimizers have none and ignore it.
+        weight_decay: L2 weight decay; on 2^shift for the exponents of PS layers.
+        schedule: Learning rate over the epochs: as it is, divided by ten at 40, 60, 80 and 90 % of
+            the epochs, or a cosine to zero.
+        warmup: Share of the epochs over which the learning rate rises linearly from zero.
+        nesterov: Nesterov momentum (SGD only).
+    """
+
+    name: OptimizerName = "SGD"
+    lr: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    schedule: ScheduleName = "constant"
+    warmup: float = 0.0
+    nesterov: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        if self.name not in get_args(OptimizerName):
+            raise InputError(f"optimizer '{self.name}' is unknown; known: {', '.join(get_args(OptimizerName))}")
+        if self.schedule not in get_args(ScheduleName):
+            raise InputError(f"schedule '{self.schedule}' is unknown; known: {', '.join(get_args(ScheduleName))}")
+        if self.lr <= 0:
+            raise InputError(f"lr must be above 0, not {self.lr}")
+        if not 0 <= self.momentum < 1:
+            raise InputError(f"momentum must be in [0, 1), not {self.momentum}")
+        if not 0 <= self.warmup < 1:
+            raise InputError(f"warmup must be in [0, 1), not {self.warmup}")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained.
+
+    Attributes:
+        epochs: Epochs of a full training; also the horizon of the schedule.
+        batch_size: Images in a step.
+        optimization: The optimizer and its schedule.
+        augment: Random crop with 4 pixels of padding and horizontal flip (`crop-flip`), `crop`, or `none`.
+        label_smoothing: Share of the target spread over the other classes.
+    """
+
+    epochs: int = 200
+    batch_size: int = 128
+    optimization: Optimization = field(default_factory=Optimization)
+    augment: Literal["none", "crop", "crop-flip"] = "none"
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        if self.epochs < 1 or self.batch_size < 1:
+            raise InputError(f"epochs and batch_size must be at least 1, not {self.epochs} and {self.batch_size}")
+        if self.augment not in ("none", "crop", "crop-flip"):
+            raise InputError(f"augment is 'none', 'crop' or 'crop-flip', not '{self.augment}'")
+
+
+@dataclass(frozen=True)
+class Design:
+    """One network and how it is trained, without its weights.
+
+    Attributes:
+        backbone: Model name, `timm:NAME` or `package.module:factory`.
+        width: Width multiplier of the backbone's channels.
+        schemes: Pairs of layer key and scheme; the first key that matches a layer decides.
+        recipe: The training recipe.
+    """
+
+    backbone: str
+    width: float = 1.0
+    schemes: tuple[tuple[LayerKey, Scheme], ...] = ()
+    recipe: Recipe = field(default_factory=Recipe)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the design as a JSON object; `from_json` is the inverse."""
+        return {
+            "backbone": self.backbone,
+            "width": self.width,
+            "schemes": [{"layers": str(key), **scheme_to_json(scheme)} for key, scheme in self.schemes],
+            "recipe": dataclasses.asdict(self.recipe),
+        }
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> "Design":
+        """Read a design from a JSON object.
+
+        Raises:
+            InputError: If a key is unknown or missing, or a value is out of range.
+        """
+        try:
+            recipe = dict(data["recipe"])
+            optimization = Optimization(**recipe.pop("optimization"))
+            schemes = []
+            for entry in data["schemes"]:
+                fields = dict(entry)
+                schemes.append((parse_key(fields.pop("layers")), scheme_from_json(fields)))
+            return Design(
+                backbone=data["backbone"],
+                width=data["width"],
+                schemes=tuple(schemes),
+                recipe=Recipe(optimization=optimization, **recipe),
+            )
+        except (KeyError, TypeError) as error:
+            raise InputError(f"design: {error} in {json.dumps(data)[:200]}") from error
+
+    @property
+    def digest(self) -> str:
+        """First 12 hex digits of the SHA-256 of the canonical JSON form."""
+        text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,0 +1,21 @@
+"""Schemes: ways to make a layer cheaper, as frozen data.
+
+A scheme is a frozen dataclass in a module of this package, marked with `@register`. Its handler,
+which builds the layer, lives in `greenshift.compress`; its costs in the layer's profile.
+"""
+
+from greenshift.schemes.base import Depth, LayerKey, Scheme, parse_key, register, scheme_from_json, scheme_to_json
+from greenshift.schemes.shift import Shift
+from greenshift.schemes.uniform import Uniform
+
+__all__ = [
+    "Depth",
+    "LayerKey",
+    "Scheme",
+    "Shift",
+    "Uniform",
+    "parse_key",
+    "register",
+    "scheme_from_json",
+    "scheme_to_json",
+]
