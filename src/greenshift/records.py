@@ -1,0 +1,136 @@
+"""Records of what was done: the task that is evaluated and the evaluation that comes back."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from greenshift.design import Design
+from greenshift.energy.reading import Reading
+from greenshift.objectives import Provenance
+
+Role = Literal["trial", "baseline"]
+Outcome = Literal["ok", "failed", "infeasible", "interrupted"]
+
+
+@dataclass(frozen=True)
+class DataChoice:
+    """Which images a study uses and how they are split.
+
+    Attributes:
+        name: Dataset name or the path of an image folder.
+        folder: Folder that holds the official dataset folders, or None for the usual places.
+        validation_share: Share of the training images that is kept for validation.
+        train_limit: Use at most this many training images, or None for all.
+        seed: Seed of the split.
+    """
+
+    name: str
+    folder: str | None = None
+    validation_share: float = 0.2
+    train_limit: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Task:
+    """One training at one fidelity, complete: a worker needs nothing else.
+
+    Attributes:
+        trial: Number of the trial, negative for baselines.
+        label: Name of the baseline, or None for a trial of the search.
+        configuration: Values of the search space's hyperparameters.
+        design: What they stand for.
+        fidelity: Name and value of the resource, empty if the study has none.
+        epochs: Epochs to train in total; fewer than `design.recipe.epochs` is a partial training.
+        data: The images.
+        objectives: Names of the objectives to fill in.
+        target: Name or file of the target.
+        seed: Seed of weights and batches.
+        threads: Threads for tensor arithmetic.
+        checkpoint: File to resume from if it exists, and to write after every epoch, or None.
+        carbon_intensity_g_per_kwh: Grid intensity for `emissions_g`.
+    """
+
+    trial: int
+    configuration: dict[str, Any]
+    design: Design
+    epochs: int
+    data: DataChoice
+    objectives: tuple[str, ...]
+    target: str
+    seed: int
+    label: str | None = None
+    fidelity: dict[str, float] = field(default_factory=dict)
+    threads: int = 1
+    checkpoint: str | None = None
+    carbon_intensity_g_per_kwh: float = 381.0
+
+
+@dataclass(frozen=True)
+class EpochMetrics:
+    """One epoch of a learning curve. Errors are shares; `val_error` is None if it was not measured."""
+
+    epoch: int
+    train_loss: float
+    train_error: float
+    val_error: float | None
+    lr: float
+    wall_s: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one training at one fidelity gave.
+
+    Attributes:
+        trial: Number of the trial, negative for baselines.
+        label: Name of the baseline, or None for a trial of the search.
+        configuration: Values of the search space's hyperparameters.
+        design: The design that was trained.
+        fidelity: Name and value of the resource, empty if the study has none.
+        outcome: `ok`, `failed` (diverged, crashed), `infeasible` (refused before training) or
+            `interrupted`.
+        objectives: Value per objective; empty unless `ok`, but for known ones of an infeasible trial.
+        provenance: Provenance per objective.
+        cost: `energy_j`, `latency_s`, `size_bytes`, `peak_memory_bytes` on the target, and `fits`.
+        curve: Learning curve.
+        reading: What the evaluation itself consumed.
+        reason: Why it failed or is infeasible, in one line.
+        finished_at: Unix time.
+    """
+
+    trial: int
+    configuration: dict[str, Any]
+    design: Design
+    fidelity: dict[str, float]
+    outcome: Outcome
+    objectives: dict[str, float]
+    provenance: dict[str, Provenance]
+    reading: Reading
+    label: str | None = None
+    cost: dict[str, Any] | None = None
+    curve: tuple[EpochMetrics, ...] = ()
+    reason: str | None = None
+    finished_at: float = 0.0
+
+    @property
+    def role(self) -> Role:
+        """`baseline` for a labelled evaluation, `trial` for one of the search."""
+        return "trial" if self.label is None else "baseline"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the evaluation as a JSON object; `from_json` is the inverse."""
+        data = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        data["design"] = self.design.to_json()
+        data["reading"] = self.reading.to_json()
+        data["curve"] = [dataclasses.asdict(epoch) for epoch in self.curve]
+        return data
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> "Evaluation":
+        """Inverse of `to_json`."""
+        fields = dict(data)
+        fields["design"] = Design.from_json(fields["design"])
+        fields["reading"] = Reading.from_json(fields["reading"])
+        fields["curve"] = tuple(EpochMetrics(**epoch) for epoch in fields["curve"])
+        return Evaluation(**fields)
