@@ -1,0 +1,105 @@
+"""Which class builds a layer of which scheme, and how that layer is profiled.
+
+A new scheme adds a module with its layers and one `Handler` here; nothing else changes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from greenshift.compress.shift import ShiftConv2d, ShiftLinear, load_float_weight
+from greenshift.compress.uniform import UniformConv2d, UniformLinear
+from greenshift.profile import Arithmetic
+from greenshift.schemes import Scheme, Shift, Uniform
+
+
+@dataclass(frozen=True)
+class Storage:
+    """How a layer's numbers are stored and multiplied.
+
+    Attributes:
+        arithmetic: What one multiply-accumulate is.
+        weight_bits: Bits of a stored weight.
+        act_bits: Bits of an input activation.
+        weight_levels: Number of different exponents of a weight, 0 if it has none.
+    """
+
+    arithmetic: Arithmetic
+    weight_bits: int
+    act_bits: int
+    weight_levels: int = 0
+
+
+@dataclass(frozen=True)
+class Handler:
+    """What `convert` and the profile need to know about one scheme.
+
+    Attributes:
+        conv: Class in place of `nn.Conv2d`.
+        linear: Class in place of `nn.Linear`.
+        load: Copies a float weight into the new layer.
+        storage: Storage of a layer of the given scheme.
+    """
+
+    conv: type[nn.Conv2d]
+    linear: type[nn.Linear]
+    load: Callable[[Any, torch.Tensor], None]
+    storage: Callable[[Any], Storage]
+
+
+FLOAT = Storage("float", 32, 32)
+
+
+def _copy_weight(layer: nn.Conv2d | nn.Linear, weight: torch.Tensor) -> None:
+    with torch.no_grad():
+        layer.weight.copy_(weight)
+
+
+def _shift_storage(scheme: Shift) -> Storage:
+    return Storage("shift", scheme.weight_bits, scheme.act_bits, 1 - scheme.min_exponent)
+
+
+_HANDLERS: dict[type, Handler] = {
+    Shift: Handler(ShiftConv2d, ShiftLinear, load_float_weight, _shift_storage),
+    Uniform: Handler(UniformConv2d, UniformLinear, _copy_weight, lambda s: Storage("int", s.weight_bits, s.act_bits)),
+}
+
+
+def storage_of(layer: nn.Module) -> Storage:
+    """Return how a layer is stored: by its scheme if it has one, else as float32."""
+    scheme = getattr(layer, "scheme", None)
+    return FLOAT if scheme is None else _HANDLERS[type(scheme)].storage(scheme)
+
+
+def build_layer(layer: nn.Conv2d | nn.Linear, scheme: Scheme) -> nn.Module:
+    """Build the layer that replaces a float one, with the same geometry, weights, device and mode.
+
+    Args:
+        layer: A `torch.nn.Conv2d` or `torch.nn.Linear`; it is not changed.
+        scheme: The scheme of the new layer.
+    """
+    handler = _HANDLERS[type(scheme)]
+    common: dict[str, Any] = {"bias": layer.bias is not None, "device": layer.weight.device, "scheme": scheme}
+    new: nn.Module
+    if isinstance(layer, nn.Conv2d):
+        new = handler.conv(
+            layer.in_channels,
+            layer.out_channels,
+            layer.kernel_size,
+            stride=layer.stride,
+            padding=layer.padding,
+            dilation=layer.dilation,
+            groups=layer.groups,
+            padding_mode=layer.padding_mode,
+            **common,
+        )
+    else:
+        new = handler.linear(layer.in_features, layer.out_features, **common)
+    handler.load(new, layer.weight)
+    if layer.bias is not None:
+        with torch.no_grad():
+            new.bias.copy_(layer.bias)  # type: ignore[operator, union-attr]
+    return new.to(layer.weight.dtype).train(layer.training)

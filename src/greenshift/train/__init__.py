@@ -1,0 +1,15 @@
+"""Train networks."""
+
+from greenshift.train.device import Compute, Precision, choose_compute
+from greenshift.train.loop import DivergedError, Training, error_rate, reestimate_normalisation, train
+
+__all__ = [
+    "Compute",
+    "DivergedError",
+    "Precision",
+    "Training",
+    "choose_compute",
+    "error_rate",
+    "reestimate_normalisation",
+    "train",
+]

@@ -1,0 +1,186 @@
+"""Train a network for some epochs, with a checkpoint after each, so that it can go on later exactly."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from greenshift.compress.shift import add_shift_decay
+from greenshift.data import Dataset, ImageSet, batches, evaluation_batches, normalise
+from greenshift.design import Recipe
+from greenshift.records import EpochMetrics
+from greenshift.train.checkpoint import load_checkpoint, save_checkpoint
+from greenshift.train.device import Compute
+from greenshift.train.optimizers import build_optimizer, learning_rate
+
+
+class DivergedError(RuntimeError):
+    """The loss is no longer a finite number."""
+
+    def __init__(self, reason: str, curve: tuple[EpochMetrics, ...]) -> None:
+        super().__init__(reason)
+        self.curve = curve
+
+
+@dataclass(frozen=True)
+class Training:
+    """Everything that one training depends on.
+
+    Attributes:
+        dataset: Gives the normalisation.
+        train: Images to learn from.
+        validation: Images for the learning curve, or None to train without.
+        recipe: Batch size, optimizer, schedule and its horizon, augmentation.
+        seed: Seed of shuffling, augmentation and stochastic rounding.
+        compute: Device and precision.
+    """
+
+    dataset: Dataset
+    train: ImageSet
+    validation: ImageSet | None
+    recipe: Recipe
+    seed: int
+    compute: Compute
+
+
+def train(
+    model: nn.Module,
+    training: Training,
+    epochs: int,
+    *,
+    checkpoint: Path | None = None,
+    on_epoch: Callable[[EpochMetrics], None] | None = None,
+) -> tuple[EpochMetrics, ...]:
+    """Train a network in place up to `epochs` epochs in total.
+
+    Every epoch draws its randomness from (seed, epoch) alone, and the learning rate depends on the
+    step alone: a training that was cut after any epoch and resumed from its checkpoint ends with the
+    same weights as one that was not.
+
+    Args:
+        model: Network on `training.compute.device`; changed in place.
+        training: Data, recipe, seed, device.
+        epochs: Epochs in total, those in the checkpoint included; at most `recipe.epochs`.
+        checkpoint: File to resume from if it exists, and to replace after every epoch.
+        on_epoch: Called after every epoch.
+
+    Returns:
+        The learning curve from the first epoch on.
+
+    Raises:
+        DivergedError: If a loss is not finite; carries the curve so far.
+    """
+    optimizer = build_optimizer(model, training.recipe.optimization)
+    curve: tuple[EpochMetrics, ...] = ()
+    if checkpoint is not None and checkpoint.exists():
+        curve = load_checkpoint(checkpoint, model, optimizer)
+    for epoch in range(len(curve), epochs):
+        started = time.perf_counter()
+        loss, train_error, lr = _train_epoch(model, optimizer, training, epoch, curve)
+        val_error = None
+        if training.validation is not None:
+            val_error = error_rate(model, training.dataset, training.validation, training.compute)
+        metrics = EpochMetrics(epoch + 1, loss, train_error, val_error, lr, time.perf_counter() - started)
+        curve = (*curve, metrics)
+        if checkpoint is not None:
+            save_checkpoint(checkpoint, model, optimizer, curve)
+        if on_epoch is not None:
+            on_epoch(metrics)
+    return curve
+
+
+def _train_epoch(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    training: Training,
+    epoch: int,
+    curve: tuple[EpochMetrics, ...],
+) -> tuple[float, float, float]:
+    """Run one epoch; return mean loss, error rate and the last learning rate."""
+    recipe, compute = training.recipe, training.compute
+    seed = training.seed * 100_003 + epoch
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    criterion = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
+    steps = max(1, math.ceil(len(training.train.labels) / recipe.batch_size))
+    model.train()
+    total_loss, wrong, seen, lr = 0.0, 0, 0, 0.0
+    source = batches(training.train, recipe.batch_size, generator=generator, augment=recipe.augment)
+    for step, (images, labels) in enumerate(_on_device(source, training.dataset, compute)):
+        lr = learning_rate(recipe.optimization, (epoch + step / steps) / recipe.epochs)
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        optimizer.zero_grad()
+        with compute.autocast():
+            logits = model(images)
+            loss = criterion(logits.float(), labels)
+        value = loss.item()
+        if not math.isfinite(value):
+            reason = f"diverged: loss is {value} in epoch {epoch + 1}, step {step + 1} of {steps}, at lr {lr:.3g}"
+            raise DivergedError(reason, curve)
+        loss.backward()
+        add_shift_decay(model, recipe.optimization.weight_decay)
+        optimizer.step()
+        total_loss += value * len(labels)
+        wrong += int((logits.argmax(1) != labels).sum())
+        seen += len(labels)
+    return total_loss / seen, wrong / seen, lr
+
+
+def error_rate(model: nn.Module, dataset: Dataset, images: ImageSet, compute: Compute) -> float:
+    """Share of images whose class the network gets wrong.
+
+    Args:
+        model: Network on `compute.device`; put into evaluation mode.
+        dataset: Gives the normalisation.
+        images: Images and labels, at least one.
+        compute: Device and precision.
+    """
+    model.eval()
+    wrong = 0
+    with torch.inference_mode():
+        for batch, labels in _on_device(evaluation_batches(images), dataset, compute):
+            with compute.autocast():
+                wrong += int((model(batch).argmax(1) != labels).sum())
+    return wrong / len(images.labels)
+
+
+def reestimate_normalisation(model: nn.Module, training: Training, batch_count: int = 40) -> None:
+    """Replace the running statistics of batch normalisation by plain means over training batches.
+
+    Rounded weights shift the statistics of the layers behind them; the exponential average lags
+    behind the last steps.
+
+    Args:
+        model: Network on `training.compute.device`; its running statistics are changed.
+        training: Data, batch size, seed, device.
+        batch_count: Number of batches to average over.
+    """
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+    generator = torch.Generator().manual_seed(training.seed)
+    source = batches(training.train, training.recipe.batch_size, generator=generator, augment=training.recipe.augment)
+    model.train()
+    with torch.no_grad():
+        for step, (images, _) in enumerate(_on_device(source, training.dataset, training.compute)):
+            if step == batch_count:
+                break
+            with training.compute.autocast():
+                model(images)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+
+
+def _on_device(
+    source: Iterator[tuple[Tensor, Tensor]], dataset: Dataset, compute: Compute
+) -> Iterator[tuple[Tensor, Tensor]]:
+    for images, labels in source:
+        moved = images.to(compute.device, non_blocking=True)
+        yield normalise(moved, dataset.mean, dataset.std, torch.float32), labels.to(compute.device)
