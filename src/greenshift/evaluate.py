@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -187,9 +188,8 @@ def evaluate(task: Task, cpu_watts: float | None = None) -> Evaluation:
                 checkpoint=None if task.checkpoint is None else Path(task.checkpoint),
             )
             for name in names:
-                objective = OBJECTIVES[name]
-                objectives[name] = modelled[name] if objective.known else _measure(name, model, training, task, cpu_watts)
-                provenance[name] = objective.provenance
+                objectives[name] = _objective(name, modelled, curve, lambda: _validation_carbon_g(model, training, task, cpu_watts))
+                provenance[name] = OBJECTIVES[name].provenance
         except DivergedError as error:
             curve, reason = error.curve, str(error)
         except (RuntimeError, MemoryError) as error:
@@ -211,11 +211,22 @@ def evaluate(task: Task, cpu_watts: float | None = None) -> Evaluation:
     )
 
 
-def _measure(name: str, model: nn.Module, training: Training, task: Task, cpu_watts: float | None) -> float:
+def _objective(
+    name: str, modelled: Mapping[str, float], curve: tuple[EpochMetrics, ...], emissions: Callable[[], float]
+) -> float:
+    if OBJECTIVES[name].known:
+        return modelled[name]
+    if name == "emissions_g":
+        return emissions()
+    error = curve[-1].val_error
+    if error is None:
+        raise RuntimeError("no validation images: the validation error cannot be an objective")
+    return error
+
+
+def _validation_carbon_g(model: nn.Module, training: Training, task: Task, cpu_watts: float | None) -> float:
+    """The paper's own objective: gCO2e of one validation pass of the simulated network on this host."""
     assert training.validation is not None
-    if name == "error":
-        return error_rate(model, training.dataset, training.validation, training.compute)
-    # The paper's own objective: what one validation pass of the simulated network costs on this host.
     with meter(best_meter(cpu_watts)) as metered:
         error_rate(model, training.dataset, training.validation, training.compute)
     if metered.reading.energy_j is None:

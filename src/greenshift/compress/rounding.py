@@ -76,7 +76,7 @@ class _QWeight(torch.autograd.Function):
     def forward(ctx: Any, weight: Tensor, min_exponent: int, stochastic: bool, original: bool) -> Tensor:  # noqa: ARG004
         magnitude = weight.abs()
         if not (original and stochastic):
-            # Exact zeros have no logarithm; the original leaves them in and stochastic rounding turns them into NaN.
+            # Exact zeros have no logarithm; the original leaves them in and stochastic rounding fails.
             magnitude = magnitude.clamp_(2.0**min_exponent, 1.0)
         exponent = _round(torch.log2(magnitude), stochastic).clamp_(min_exponent, 0)
         return torch.ldexp(torch.sign(weight), exponent)
