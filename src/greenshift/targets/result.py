@@ -1,0 +1,67 @@
+"""What a cost model gives: the cost of one inference, in total and layer by layer."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from greenshift.objectives import Provenance
+from greenshift.profile import Arithmetic
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """Cost of one layer in one inference.
+
+    Attributes:
+        name: Qualified name of the layer in the network.
+        arithmetic: `float`, `int` or `shift`.
+        kernel: What runs the layer; `fused` if its neighbour absorbs it.
+        macs: Multiply-accumulates.
+        energy_j: Energy.
+        latency_s: Time.
+        size_bytes: Storage of the layer's parameters in the form that the kernel reads.
+    """
+
+    name: str
+    arithmetic: Arithmetic
+    kernel: str
+    macs: int
+    energy_j: float
+    latency_s: float
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Cost of one inference of one network on one target.
+
+    Attributes:
+        energy_j: Energy, the sum over the layers.
+        latency_s: Time, the sum over the layers.
+        size_bytes: Storage of all parameters, the sum over the layers.
+        peak_memory_bytes: Largest sum of input and output activations of one layer.
+        provenance: `modelled`, as no device was asked.
+        uncertainty_factor: The energy is expected between `energy_j / factor` and `energy_j * factor`.
+        latency_uncertainty_factor: The same for the time.
+        layers: The layers in the order they run.
+        fits: True if the network can be stored and run on the target.
+        limits: Why it does not fit, in words; empty if it does.
+        target: Name of the target.
+        model: Cost model and version of the target's figures.
+    """
+
+    energy_j: float
+    latency_s: float
+    size_bytes: int
+    peak_memory_bytes: int
+    provenance: Provenance
+    uncertainty_factor: float
+    latency_uncertainty_factor: float
+    layers: tuple[LayerCost, ...]
+    fits: bool
+    limits: tuple[str, ...]
+    target: str
+    model: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the cost as a JSON object."""
+        return {**asdict(self), "layers": [asdict(layer) for layer in self.layers], "limits": list(self.limits)}
