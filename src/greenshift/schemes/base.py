@@ -4,7 +4,7 @@ import dataclasses
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
 from greenshift.errors import InputError
 
@@ -13,7 +13,7 @@ from greenshift.errors import InputError
 class Scheme(Protocol):
     """A frozen dataclass that says how a layer is made cheaper."""
 
-    __dataclass_fields__: Any
+    __dataclass_fields__: ClassVar[Any]
 
 
 _SCHEMES: dict[str, Callable[..., Scheme]] = {}

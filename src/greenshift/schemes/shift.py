@@ -51,4 +51,4 @@ class Shift:
     @property
     def min_exponent(self) -> int:
         """Smallest exponent of a weight; the largest is 0."""
-        return -(2 ** (self.weight_bits - 1) - (1 if self.kind == "Q" else 2))
+        return -((1 << (self.weight_bits - 1)) - (1 if self.kind == "Q" else 2))

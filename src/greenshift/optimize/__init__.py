@@ -1,0 +1,85 @@
+"""Optimizers behind one protocol: asked for proposals, told results.
+
+`make_optimizer` imports an optimizer's library only when that optimizer is asked for.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from ConfigSpace import ConfigurationSpace
+
+from greenshift.errors import InputError
+from greenshift.objectives import Objective
+from greenshift.optimize.fidelity import make_fidelity
+from greenshift.optimize.problem import Problem
+from greenshift.optimize.protocol import Configuration, Fidelity, Optimizer, Proposal, Status
+
+__all__ = [
+    "Configuration",
+    "Fidelity",
+    "Optimizer",
+    "Problem",
+    "Proposal",
+    "Status",
+    "make_fidelity",
+    "make_optimizer",
+    "optimizer_names",
+]
+
+
+def make_optimizer(
+    name: str,
+    *,
+    space: ConfigurationSpace,
+    objectives: Sequence[Objective],
+    fidelity: Fidelity | None = None,
+    known: Callable[[Configuration], Mapping[str, float]] | None = None,
+    seed: int = 0,
+    max_trials: int | None = None,
+) -> Optimizer:
+    """Return an optimizer by name.
+
+    Args:
+        name: `random`, or `smac` for the paper's ParEGO with Hyperband.
+        space: Hyperparameters to search; it is copied, never changed.
+        objectives: What is minimised.
+        fidelity: Resource of one evaluation, or None.
+        known: Values of the objectives that are known before training, for optimizers that use them
+            (`random` and `smac` do not).
+        seed: Seed; the same seed, problem and results give the same proposals.
+        max_trials: About how many evaluations the study will make, a plan and no limit.
+
+    Raises:
+        InputError: If the name is unknown, no objective is given, `max_trials` is below 1, or the
+            library of the optimizer is not installed.
+    """
+    if name not in _BUILDERS:
+        raise InputError(f"optimizer: unknown optimizer '{name}'; known: {', '.join(_BUILDERS)}")
+    if not objectives:
+        raise InputError("optimizer: at least one objective is needed")
+    if max_trials is not None and max_trials < 1:
+        raise InputError(f"optimizer: max_trials must be at least 1, not {max_trials}")
+    return _BUILDERS[name](Problem(space, tuple(objectives), fidelity, known, seed, max_trials))
+
+
+def optimizer_names() -> tuple[str, ...]:
+    """Names that `make_optimizer` knows."""
+    return tuple(_BUILDERS)
+
+
+def _make_random(problem: Problem) -> Optimizer:
+    from greenshift.optimize.random import RandomOptimizer
+
+    return RandomOptimizer(problem)
+
+
+def _make_smac(problem: Problem) -> Optimizer:
+    try:
+        import smac  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise InputError("optimizer: 'smac' is not installed; run pip install 'greenshift[smac]'") from error
+    from greenshift.optimize.smac import SmacOptimizer
+
+    return SmacOptimizer(problem)
+
+
+_BUILDERS: dict[str, Callable[[Problem], Optimizer]] = {"random": _make_random, "smac": _make_smac}

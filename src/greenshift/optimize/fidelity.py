@@ -1,0 +1,26 @@
+"""Checked fidelities."""
+
+from greenshift.errors import InputError
+from greenshift.optimize.protocol import Fidelity
+
+
+def make_fidelity(name: str, minimum: float, maximum: float, eta: int = 3, *, depth: int | None = None) -> Fidelity:
+    """Return a checked fidelity for a study.
+
+    Args:
+        name: `epochs` or `shift_depth`.
+        minimum: Smallest useful value, at least 1.
+        maximum: Value of a full evaluation.
+        eta: Ratio between successive rungs, at least 2.
+        depth: Number of layers that can be shifted; bounds the maximum of `shift_depth`.
+
+    Raises:
+        InputError: If a value is out of range; the message says which and what is allowed.
+    """
+    if not 1 <= minimum <= maximum < float("inf"):
+        raise InputError(f"fidelity {name}: 1 <= minimum <= maximum is needed, not {minimum:g} and {maximum:g}")
+    if eta < 2:
+        raise InputError(f"fidelity {name}: eta is the ratio between rungs, at least 2, not {eta}")
+    if name == "shift_depth" and depth is not None and maximum > depth:
+        raise InputError(f"fidelity shift_depth: maximum {maximum:g} is more than the {depth} layers of the network")
+    return Fidelity(name, minimum, maximum, eta)

@@ -1,0 +1,127 @@
+"""Random search: the baseline that every optimizer has to beat."""
+
+import copy
+from collections.abc import Hashable, Iterator, Mapping
+from typing import Any
+
+from ConfigSpace import Configuration as Sample
+
+from greenshift.errors import InputError
+from greenshift.optimize.problem import (
+    Problem,
+    configuration_key,
+    objective_values,
+    plain_configuration,
+    require_configuration,
+)
+from greenshift.optimize.protocol import Configuration, Proposal, Status
+
+_BATCH = 32
+_PATIENCE = 30
+
+
+class RandomOptimizer:
+    """Draws configurations from the space's own distribution, each once, always at full fidelity.
+
+    The draws are one fixed sequence per seed; results do not change it. A resumed study that re-tells
+    its evaluations, in any order, goes on with the draw after the furthest one that was told. Told
+    configurations from elsewhere are not proposed.
+
+    A finite space counts as exhausted when thirty times as many draws in a row as there are known
+    configurations brought nothing new: the chance to miss one of n equally likely ones is about e^-30.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        """Set up the sequence of draws for `problem.seed` on a copy of the space."""
+        self._problem = problem
+        self._space = copy.deepcopy(problem.space)
+        self._space.seed(problem.seed)
+        self._draws = self._draw()
+        self._sequence: list[Configuration] = []
+        self._positions: dict[Hashable, int] = {}
+        self._seen: set[Hashable] = set()
+        self._trials: set[int] = set()
+        self._next_draw = 0
+        self._next_trial = 0
+
+    def ask(self, n: int = 1) -> list[Proposal]:
+        """Return up to `n` new proposals; fewer if the space has no more configurations."""
+        fidelity = self._problem.fidelity
+        proposals: list[Proposal] = []
+        while len(proposals) < n and self._extend(self._next_draw + 1):
+            configuration = self._sequence[self._next_draw]
+            self._next_draw += 1
+            if configuration_key(configuration) in self._seen:
+                continue
+            proposals.append(
+                Proposal(self._next_trial, dict(configuration), None if fidelity is None else fidelity.maximum)
+            )
+            self._note(self._next_trial, configuration)
+        return proposals
+
+    def tell(
+        self,
+        *,
+        trial: int,
+        fidelity: float | None,  # noqa: ARG002 - the protocol's argument; a draw does not depend on it
+        objectives: Mapping[str, float] | None,
+        cost_s: float,  # noqa: ARG002 - likewise
+        status: Status = "ok",
+        configuration: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Take note of an evaluation; only which configurations were tried matters.
+
+        Raises:
+            InputError: If the trial is unknown and `configuration` is missing or not in the space, or an
+                objective is missing.
+        """
+        objective_values(self._problem.objectives, objectives, status)
+        if trial in self._trials:
+            return
+        values = check_configuration(self._problem, require_configuration(trial, configuration))
+        # Trial numbers grow at least as fast as positions, so a draw of this seed is among the first trial + 1.
+        self._extend(trial + 1)
+        position = self._positions.get(configuration_key(values))
+        if position is not None:
+            self._next_draw = max(self._next_draw, position + 1)
+        self._note(trial, values)
+
+    def _note(self, trial: int, configuration: Configuration) -> None:
+        self._trials.add(trial)
+        self._seen.add(configuration_key(configuration))
+        self._next_trial = max(self._next_trial, trial + 1)
+
+    def _extend(self, length: int) -> bool:
+        """Make the sequence at least `length` long; False if the space has not so many configurations."""
+        while len(self._sequence) < length:
+            configuration = next(self._draws, None)
+            if configuration is None:
+                return False
+            self._positions[configuration_key(configuration)] = len(self._sequence)
+            self._sequence.append(configuration)
+        return True
+
+    def _draw(self) -> Iterator[Configuration]:
+        drawn: set[Hashable] = set()
+        repeats = 0
+        while repeats <= _PATIENCE * (len(drawn) + _BATCH):
+            for sample in self._space.sample_configuration(size=_BATCH):
+                configuration = plain_configuration(sample)
+                key = configuration_key(configuration)
+                repeats = repeats + 1 if key in drawn else 0
+                if key not in drawn:
+                    drawn.add(key)
+                    yield configuration
+
+
+def check_configuration(problem: Problem, configuration: Mapping[str, Any]) -> Configuration:
+    """Return a told configuration as plain values.
+
+    Raises:
+        InputError: If it is not a legal configuration of the problem's space.
+    """
+    try:
+        return plain_configuration(Sample(problem.space, values=dict(configuration)))
+    except (ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"tell: {dict(configuration)} is not a configuration of this space: {reason}") from error

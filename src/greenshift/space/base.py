@@ -1,0 +1,180 @@
+"""A search space: a ConfigSpace, checked input, and the mapping from a configuration to a design."""
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ConfigSpace import Configuration, ConfigurationSpace
+from ConfigSpace.exceptions import (
+    ActiveHyperparameterNotSetError,
+    ForbiddenValueError,
+    IllegalValueError,
+    InactiveHyperparameterSetError,
+)
+from ConfigSpace.hyperparameters import (
+    CategoricalHyperparameter,
+    FloatHyperparameter,
+    Hyperparameter,
+    IntegerHyperparameter,
+)
+
+from greenshift.design import Design, Recipe
+from greenshift.errors import InputError
+from greenshift.schemes import Depth, LayerKey, Scheme, Shift
+from greenshift.space.paper import paper_hyperparameters
+
+_SPACES: dict[str, Callable[[int], list[Hyperparameter[Any, Any]]]] = {"paper": paper_hyperparameters}
+_FIDELITIES = ("epochs", "shift_depth")
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """What a study searches.
+
+    Attributes:
+        name: Name of the space, such as `paper`.
+        configspace: The hyperparameters, without the one that is the fidelity.
+        fidelity: Name of the hyperparameter that is the fidelity instead, or None.
+        depth: Number of convolutions and linear layers of the network.
+    """
+
+    name: str
+    configspace: ConfigurationSpace
+    fidelity: str | None
+    depth: int
+
+    def validate(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
+        """Check a configuration against the space and return it as plain Python values, in the space's order.
+
+        Whole numbers may come as floats (`64.0`), as some JSON writers do it.
+
+        Raises:
+            InputError: If a hyperparameter is unknown, missing, inactive or has a value that is not
+                allowed; the message names it, the value and what is allowed.
+        """
+        self._check_names(configuration)
+        values = {name: _legal(self.configspace[name], value) for name, value in configuration.items()}
+        try:
+            checked = Configuration(self.configspace, values=values)
+        except ActiveHyperparameterNotSetError as error:
+            raise InputError(f"configuration: '{error.hyperparameter.name}' is missing; add it") from error
+        except (InactiveHyperparameterSetError, ForbiddenValueError, IllegalValueError) as error:
+            raise InputError("configuration: " + " ".join(str(error).split())) from error
+        return {name: values[name] for name in self.configspace if name in checked}
+
+    def to_design(
+        self,
+        configuration: Mapping[str, Any],
+        *,
+        backbone: str,
+        fidelity: float | None,
+        epochs: int | None,
+        base: Recipe,
+    ) -> Design:
+        """Return the design that a configuration stands for. Pure; ranges are `validate`'s business.
+
+        A study with epochs as fidelity trains one and the same design for fewer epochs on its lower
+        rungs, so `fidelity` leaves that design alone and `epochs` is the number of a full training.
+        With shift depth as fidelity, `fidelity` is the number of shifted layers.
+
+        Args:
+            configuration: Values of the space's hyperparameters, or a named configuration.
+            backbone: Model name.
+            fidelity: Resource of the evaluation, or None for the full one.
+            epochs: Epochs of a full training, or None to take the configuration's, or `base`'s if the
+                configuration has none.
+            base: Recipe for what the space does not search (augmentation, schedule, label smoothing).
+
+        Raises:
+            InputError: If a hyperparameter is missing or has a value that no design can have.
+        """
+        try:
+            if self.fidelity == "shift_depth":
+                shift_depth = self.depth if fidelity is None else round(fidelity)
+            else:
+                shift_depth = configuration["shift_depth"]
+            shift = Shift(
+                kind=configuration["shift_type"],
+                weight_bits=configuration["weight_bits"],
+                act_integer_bits=configuration["act_integer_bits"],
+                act_fraction_bits=configuration["act_fraction_bits"],
+                rounding=configuration["rounding"],
+            )
+            layers: tuple[LayerKey, Scheme] = (Depth(shift_depth), shift)
+            optimization = dataclasses.replace(
+                base.optimization,
+                name=configuration["optimizer"],
+                lr=configuration["lr"],
+                momentum=configuration["momentum"],
+                weight_decay=configuration["weight_decay"],
+            )
+            batch_size = configuration["batch_size"]
+        except KeyError as error:
+            raise InputError(f"configuration: {error} is missing; add it") from error
+        full = configuration.get("epochs", base.epochs) if epochs is None else epochs
+        recipe = dataclasses.replace(base, epochs=full, batch_size=batch_size, optimization=optimization)
+        return Design(backbone=backbone, schemes=(layers,) if shift_depth else (), recipe=recipe)
+
+    def _check_names(self, configuration: Mapping[str, Any]) -> None:
+        known = list(self.configspace)
+        for name in configuration:
+            if name == self.fidelity:
+                raise InputError(f"configuration: '{name}' is the fidelity of this study and not searched; remove it")
+            if name not in known:
+                close = difflib.get_close_matches(str(name), known, n=1)
+                hint = f"did you mean '{close[0]}'?" if close else "known: " + ", ".join(known)
+                raise InputError(f"configuration: unknown hyperparameter '{name}'; {hint}")
+
+
+def make_space(name: str, *, depth: int, fidelity: str | None, seed: int = 0) -> SearchSpace:
+    """Return a search space by name.
+
+    Args:
+        name: `paper`, Table 1 of the paper.
+        depth: Number of convolutions and linear layers of the network, the largest shift depth.
+        fidelity: Hyperparameter that is the fidelity and therefore leaves the space: `epochs`,
+            `shift_depth`, or None.
+        seed: Seed of the space's own sampling; optimizers bring their own.
+
+    Raises:
+        InputError: If the space or the fidelity is unknown, or `depth` is below 1.
+    """
+    if name not in _SPACES:
+        raise InputError(f"space: unknown space '{name}'; known: {', '.join(_SPACES)}")
+    if fidelity is not None and fidelity not in _FIDELITIES:
+        raise InputError(f"fidelity: '{fidelity}' is unknown; known: {', '.join(_FIDELITIES)}")
+    if depth < 1:
+        raise InputError(f"space {name}: depth is the number of layers to shift, at least 1, not {depth}")
+    configspace = ConfigurationSpace(name=name, seed=seed)
+    configspace.add(hyperparameter for hyperparameter in _SPACES[name](depth) if hyperparameter.name != fidelity)
+    return SearchSpace(name, configspace, fidelity, depth)
+
+
+def space_names() -> tuple[str, ...]:
+    """Names that `make_space` knows."""
+    return tuple(_SPACES)
+
+
+def _legal(hyperparameter: Hyperparameter[Any, Any], value: Any) -> Any:
+    """Return `value` as the plain type of its hyperparameter, or raise an InputError that says what is allowed."""
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(hyperparameter, IntegerHyperparameter):
+        allowed = f"a whole number from {hyperparameter.lower} to {hyperparameter.upper}"
+        legal = number and value == int(value) and hyperparameter.lower <= value <= hyperparameter.upper
+        plain: type = int
+    elif isinstance(hyperparameter, FloatHyperparameter):
+        allowed = f"a number from {hyperparameter.lower:g} to {hyperparameter.upper:g}"
+        legal = number and hyperparameter.lower <= value <= hyperparameter.upper
+        plain = float
+    elif isinstance(hyperparameter, CategoricalHyperparameter):
+        allowed = "one of " + ", ".join(str(choice) for choice in hyperparameter.choices)
+        legal = isinstance(value, str) and value in hyperparameter.choices
+        plain = str
+    else:
+        raise TypeError(f"hyperparameters of type {type(hyperparameter).__name__} have no rule here")
+    if not legal:
+        raise InputError(f"configuration: {hyperparameter.name} is {value!r}; allowed is {allowed}")
+    return plain(value)
