@@ -17,12 +17,28 @@ from greenshift.schemes import Uniform
 _RANGE_MOMENTUM = 0.05
 
 
+class _Affine(torch.autograd.Function):
+    """Round to an affine integer grid; the gradient passes where the value is inside the grid's range."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, scale: Tensor, zero: Tensor, low: int, high: int) -> Tensor:
+        steps = (x.float() / scale).round_().add_(zero)
+        ctx.save_for_backward((steps >= low) & (steps <= high))
+        return steps.clamp_(low, high).sub_(zero).mul_(scale).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        (inside,) = ctx.saved_tensors
+        return grads[0] * inside, None, None, None, None
+
+
 def _channel_quantised(weight: Tensor, bits: int) -> Tensor:
     """Fake-quantise a weight per output channel (dimension 0)."""
     top = 2 ** (bits - 1) - 1
     scale = weight.detach().flatten(1).abs().amax(1).clamp_min_(1e-12) / top
-    zero = torch.zeros_like(scale, dtype=torch.int32)
-    return torch.fake_quantize_per_channel_affine(weight.float(), scale.float(), zero, 0, -top, top)
+    scale = scale.view(-1, *[1] * (weight.dim() - 1))
+    quantised: Tensor = _Affine.apply(weight, scale, torch.zeros_like(scale), -top, top)
+    return quantised
 
 
 class _ActivationRange(nn.Module):
@@ -44,8 +60,8 @@ class _ActivationRange(nn.Module):
                 high.lerp_(new_high.clamp(min=0.0), weight)
         top = 2**self.bits - 1
         scale = (high - low).clamp_min(1e-8) / top
-        zero = torch.round(-low / scale).to(torch.int32)
-        return torch.fake_quantize_per_tensor_affine(x.float(), scale, zero, 0, top).to(x.dtype)
+        quantised: Tensor = _Affine.apply(x, scale, torch.round(-low / scale), 0, top)
+        return quantised
 
 
 class UniformConv2d(nn.Conv2d):
