@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from greenshift.energy import best_meter, carbon_g, meter
+from greenshift.energy import carbon_g, meter
 from greenshift.networks import profile_design, train_design
 from greenshift.objectives import OBJECTIVES, Provenance
 from greenshift.records import EpochMetrics, Evaluation, Task
@@ -33,7 +33,7 @@ def evaluate(task: Task, cpu_watts: float | None = None) -> Evaluation:
     provenance: dict[str, Provenance] = {}
     curve: tuple[EpochMetrics, ...] = ()
     reason = None
-    with meter(best_meter(cpu_watts)) as metered:
+    with meter(cpu_watts) as metered:
         try:
             model, training, curve = train_design(
                 task.design,
@@ -43,7 +43,9 @@ def evaluate(task: Task, cpu_watts: float | None = None) -> Evaluation:
                 checkpoint=None if task.checkpoint is None else Path(task.checkpoint),
             )
             for name in names:
-                objectives[name] = _objective(name, modelled, curve, lambda: _validation_carbon_g(model, training, task, cpu_watts))
+                objectives[name] = _objective(
+                    name, modelled, curve, lambda: _validation_carbon_g(model, training, task, cpu_watts)
+                )
                 provenance[name] = OBJECTIVES[name].provenance
         except DivergedError as error:
             curve, reason = error.curve, str(error)
@@ -82,7 +84,7 @@ def _objective(
 def _validation_carbon_g(model: nn.Module, training: Training, task: Task, cpu_watts: float | None) -> float:
     """The paper's own objective: gCO2e of one validation pass of the simulated network on this host."""
     assert training.validation is not None
-    with meter(best_meter(cpu_watts)) as metered:
+    with meter(cpu_watts) as metered:
         error_rate(model, training.dataset, training.validation, training.compute)
     if metered.reading.energy_j is None:
         raise RuntimeError("emissions_g needs an energy reading and none was possible")

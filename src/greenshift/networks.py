@@ -1,6 +1,7 @@
 """From a design to a network: build it, profile it, train it."""
 
 import dataclasses
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,37 @@ from greenshift.records import DataChoice, EpochMetrics
 from greenshift.train import Training, choose_compute, train
 
 
+@dataclass(frozen=True)
+class ImageShape:
+    """What a network must know of a dataset: how many classes, and the size of a square image."""
+
+    num_classes: int
+    in_channels: int
+    image_size: int
+
+    @property
+    def input(self) -> tuple[int, int, int]:
+        """Shape of one image, (channels, height, width)."""
+        return self.in_channels, self.image_size, self.image_size
+
+
+# Networks for the known datasets can be costed without having their files.
+_KNOWN_SHAPES = {
+    "digits": ImageShape(10, 1, 8),
+    "fashion-mnist": ImageShape(10, 1, 28),
+    "cifar10": ImageShape(10, 3, 32),
+    "cifar100": ImageShape(100, 3, 32),
+}
+
+
+def image_shape(data: DataChoice) -> ImageShape:
+    """Classes and image size of a dataset; reads its files only if it is an image folder."""
+    if data.name in _KNOWN_SHAPES:
+        return _KNOWN_SHAPES[data.name]
+    dataset = load_dataset(data.name, data.folder)
+    return ImageShape(dataset.num_classes, dataset.in_channels, dataset.image_size)
+
+
 @lru_cache(maxsize=4)
 def load_splits(data: DataChoice) -> tuple[Dataset, Splits]:
     """Load a dataset and split it, once per process."""
@@ -25,52 +57,48 @@ def load_splits(data: DataChoice) -> tuple[Dataset, Splits]:
     return dataset, split(dataset, data)
 
 
-def build_network(design: Design, dataset: Dataset, device: torch.device | None = None) -> nn.Module:
+def build_network(design: Design, shape: ImageShape, device: torch.device | None = None) -> nn.Module:
     """Build the untrained network of a design; random initial weights come from torch's global seed.
 
     Args:
         design: What to build.
-        dataset: Gives classes, channels and image size.
+        shape: Classes and image size.
         device: Device, by default the CPU; `meta` gives a network without memory.
 
     Returns:
         The network, converted by the design's schemes, on `device`.
     """
-    device = device or torch.device("cpu")
-    with torch.device(device):
-        model = build_model(
-            design.backbone,
-            num_classes=dataset.num_classes,
-            in_channels=dataset.in_channels,
-            image_size=dataset.image_size,
-            width=design.width,
-        )
+    with torch.device(device or "cpu"):
+        model = build_model(design.backbone, width=design.width, **dataclasses.asdict(shape))
+    return apply_schemes(model, design, shape)
+
+
+def apply_schemes(model: nn.Module, design: Design, shape: ImageShape) -> nn.Module:
+    """Convert a float network by a design's schemes; without schemes it is returned as it is."""
     if not design.schemes:
         return model
-    example = torch.zeros(2, *input_shape(dataset), device=device)
-    return convert(model, dict(design.schemes), example)[0]
-
-
-def input_shape(dataset: Dataset) -> tuple[int, int, int]:
-    """Shape of one image, (channels, height, width)."""
-    return dataset.in_channels, dataset.image_size, dataset.image_size
+    device = next(model.parameters()).device
+    return convert(model, dict(design.schemes), torch.zeros(2, *shape.input, device=device))[0]
 
 
 def profile_design(design: Design, data: DataChoice) -> NetworkProfile:
     """Profile a design without weights, in milliseconds.
 
     Args:
-        design: What to profile.
+        design: What to profile; its recipe does not matter.
         data: Gives classes and image shape.
     """
-    dataset = load_dataset(data.name, data.folder)
-    return profile(build_network(design, dataset, torch.device("meta")), input_shape(dataset))
+    return _profile(dataclasses.replace(design, recipe=Recipe()), image_shape(data))
+
+
+@lru_cache(maxsize=256)
+def _profile(design: Design, shape: ImageShape) -> NetworkProfile:
+    return profile(build_network(design, shape, torch.device("meta")), shape.input)
 
 
 def weighted_layers(backbone: str, data: DataChoice) -> int:
     """Number of convolutions and linear layers of a backbone: the largest useful shift depth."""
-    dataset = load_dataset(data.name, data.folder)
-    return len(list_weighted_layers(build_network(Design(backbone), dataset, torch.device("meta"))))
+    return len(list_weighted_layers(build_network(Design(backbone), image_shape(data), torch.device("meta"))))
 
 
 def epochs_range(data: DataChoice) -> tuple[int, int]:
@@ -142,13 +170,13 @@ def train_design(
     dataset, splits = load_splits(data)
     torch.manual_seed(seed)
     compute = choose_compute()
+    shape = image_shape(data)
     if init is None:
-        model = build_network(design, dataset)
+        model = build_network(design, shape)
     else:
-        plain = build_network(dataclasses.replace(design, schemes=()), dataset)
+        plain = build_network(dataclasses.replace(design, schemes=()), shape)
         plain.load_state_dict(init)
-        example = torch.zeros(2, *input_shape(dataset))
-        model = convert(plain, dict(design.schemes), example)[0] if design.schemes else plain
+        model = apply_schemes(plain, design, shape)
     model = model.to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     images = train_and_validation(splits) if final else splits.train
     training = Training(dataset, images, None if final else splits.validation, design.recipe, seed, compute)

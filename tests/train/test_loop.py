@@ -5,7 +5,7 @@ from greenshift.compress import Shift
 from greenshift.data import load_dataset, split
 from greenshift.design import Design, Optimization, Recipe
 from greenshift.errors import InputError
-from greenshift.networks import build_network
+from greenshift.networks import build_network, image_shape
 from greenshift.records import DataChoice
 from greenshift.schemes import Depth
 from greenshift.train import Compute, DivergedError, Training, error_rate, reestimate_normalisation, train
@@ -25,7 +25,7 @@ def setting(optimizer="SGD", lr=0.05, kind="Q", rounding="stochastic", epochs=4,
     recipe = Recipe(epochs, 32, Optimization(optimizer, lr, 0.9, 1e-4, "cosine"), augment="crop")
     design = Design("tiny_cnn", schemes=((Depth(5), Shift(kind, 4, 8, 8, rounding)),), recipe=recipe)
     torch.manual_seed(3)
-    model = build_network(design, dataset)
+    model = build_network(design, image_shape(DIGITS))
     return model, Training(dataset, splits.train, splits.validation, recipe, 7, compute)
 
 
