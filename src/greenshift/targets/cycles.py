@@ -14,13 +14,16 @@ from greenshift.targets.target import CyclesModel, Target
 from greenshift.targets.uncertainty import product_factor, sum_factor
 
 
-def cycles_cost(profile: NetworkProfile, target: Target, model: CyclesModel) -> Cost:
+def cycles_cost(
+    profile: NetworkProfile, target: Target, model: CyclesModel, max_size_bytes: float | None = None
+) -> Cost:
     """Cost of one inference as cycles times active power over clock.
 
     Args:
         profile: What the network does.
         target: The target, for its name and version.
         model: The target's figures.
+        max_size_bytes: Flash that kernels are chosen for, if it is less than the target's.
 
     Returns:
         The cost. `size_bytes` is the flash that the chosen kernels need, which for generated code is more
@@ -31,7 +34,8 @@ def cycles_cost(profile: NetworkProfile, target: Target, model: CyclesModel) -> 
     """
     active = [layer for layer in profile.layers if not layer.fused]
     flash_bytes = model.flash_bytes.value - model.flash_reserved_bytes.value
-    chosen = iter(choose([_candidates(layer, target, model) for layer in active], flash_bytes))
+    room = flash_bytes if max_size_bytes is None else min(flash_bytes, max_size_bytes)
+    chosen = iter(choose([_candidates(layer, target, model) for layer in active], room))
     layers, parts = [], []
     for layer in profile.layers:
         if layer.fused:

@@ -7,12 +7,15 @@ from greenshift.targets.result import Cost
 from greenshift.targets.target import OperationsModel, Target
 
 
-def cost(profile: NetworkProfile, target: Target) -> Cost:
+def cost(profile: NetworkProfile, target: Target, max_size_bytes: float | None = None) -> Cost:
     """Cost of one inference of a network on a target; pure, needs no weights and no device.
 
     Args:
         profile: What the network does in one inference.
         target: Where it runs.
+        max_size_bytes: Storage that the network should stay under, where the target can trade size for
+            speed by its choice of kernels; None for all that the target has. A network that cannot is
+            still costed, at its smallest.
 
     Returns:
         The modelled cost with its uncertainty, layer by layer.
@@ -22,4 +25,4 @@ def cost(profile: NetworkProfile, target: Target) -> Cost:
     """
     if isinstance(target.model, OperationsModel):
         return operations_cost(profile, target, target.model)
-    return cycles_cost(profile, target, target.model)
+    return cycles_cost(profile, target, target.model, max_size_bytes)

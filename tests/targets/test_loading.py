@@ -1,0 +1,156 @@
+import pytest
+
+from greenshift.errors import InputError
+from greenshift.targets import load_target, target_names
+from greenshift.targets.loading import parse_target
+from greenshift.targets.target import CyclesModel, OperationsModel
+
+FIGURE = '{ value = 2, factor = 1.5, source = "book", note = "page 3" }'
+KERNEL = f'[kernels.one]\nruns = ["float", "int", "shift"]\ncycles_per_mac = {FIGURE}\nbytes_per_weight = {FIGURE}\n'
+CYCLES_KEYS = [
+    "clock_hz",
+    "active_power_w",
+    "word_bits",
+    "multiword_penalty",
+    "depthwise_ratio",
+    "int_cycles_per_op",
+    "float_cycles_per_op",
+    "cycles_per_byte",
+    "flash_bytes",
+    "flash_reserved_bytes",
+    "ram_bytes",
+    "ram_reserved_bytes",
+]
+HEAD = 'name = "mine"\ntitle = "My board"\nversion = "1"\nmodel = "cycles"\n[sources]\nbook = "A book"\n'
+VALID = HEAD + "[cycles]\n" + "".join(f"{key} = {FIGURE}\n" for key in CYCLES_KEYS) + KERNEL
+
+
+def test_the_catalog_has_the_three_targets():
+    assert {"asic-45nm", "cortex-m4", "cortex-m7"} <= set(target_names())
+
+
+@pytest.mark.parametrize("name", target_names())
+def test_every_catalog_file_is_valid_and_named_after_itself(name):
+    target = load_target(name)
+    assert target.name == name
+    assert isinstance(target.model, OperationsModel | CyclesModel)
+    assert len(target.sources) >= 3
+
+
+@pytest.mark.parametrize("name", target_names())
+def test_every_citation_of_the_catalog_is_used(name):
+    target = load_target(name)
+    assert [key for key, _ in target.sources if key not in repr(target.model)] == []
+
+
+def test_a_users_file_is_read(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(VALID)
+    target = load_target(path)
+    assert (target.name, target.title, target.version) == ("mine", "My board", "1")
+    assert load_target(str(path)) == target
+    assert isinstance(target.model, CyclesModel)
+    figure = target.model.active_power_w
+    assert (figure.value, figure.factor, figure.source, figure.note) == (2.0, 1.5, "book", "page 3")
+    assert target.model.kernels[0].max_levels is None
+
+
+def test_an_unknown_name_lists_the_known_ones_and_the_closest():
+    with pytest.raises(InputError, match=r"'cortex-m5' is unknown; did you mean 'cortex-m.'\? known: asic-45nm, cor"):
+        load_target("cortex-m5")
+    with pytest.raises(InputError, match=r"'zzz' is unknown; known: asic-45nm"):
+        load_target("zzz")
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    with pytest.raises(InputError, match=r"nothing\.toml: No such file"):
+        load_target(tmp_path / "nothing.toml")
+    binary = tmp_path / "binary.toml"
+    binary.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="not UTF-8"):
+        load_target(binary)
+
+
+CLOCK = f"clock_hz = {FIGURE}"
+BAD = {
+    "no toml": (VALID + "][", "not valid TOML"),
+    "unknown key": (VALID.replace(CLOCK, f"clock_hs = {FIGURE}\n{CLOCK}"), r"cycles\.clock_hs: unknown.*'clock_hz'"),
+    "unknown root key": (VALID.replace("name =", 'colour = "red"\nname ='), "colour: unknown key"),
+    "unknown kernel key": (VALID + "speed = 3\n", r"kernels\.one\.speed: unknown key"),
+    "unknown figure key": (VALID.replace("note =", "nota ="), r"clock_hz\.nota: unknown key; did you mean 'note'"),
+    "missing key": (VALID.replace(CLOCK, ""), r"cycles\.clock_hz: missing"),
+    "missing table": (HEAD, "cycles: missing"),
+    "missing sources": (VALID.replace('[sources]\nbook = "A book"\n', ""), "sources: missing"),
+    "empty citation": (VALID.replace('"A book"', '" "'), r"sources\.book: a non-empty text"),
+    "bare number": (VALID.replace(CLOCK, "clock_hz = 3"), r"cycles\.clock_hz: 3 has no source"),
+    "no source": (VALID.replace(CLOCK, "clock_hz = { value = 1, factor = 1 }"), r"clock_hz: source None is not in"),
+    "other source": (VALID.replace('source = "book"', 'source = "hearsay"'), r"'hearsay' is not in \[sources\].*book"),
+    "no factor": (VALID.replace(CLOCK, 'clock_hz = { value = 1, source = "book" }'), r"clock_hz\.factor: a number"),
+    "factor below one": (
+        VALID.replace("factor = 1.5", "factor = 0.5"),
+        r"factor: .* at least 1 is needed, not 0\.5",
+    ),
+    "negative": (VALID.replace("value = 2", "value = -2"), r"clock_hz\.value: .* at least 0 is needed, not -2"),
+    "not finite": (VALID.replace("value = 2", "value = inf"), r"clock_hz\.value: .* not inf"),
+    "true": (VALID.replace("value = 2", "value = true"), r"clock_hz\.value: .* not True"),
+    "zero clock": (VALID.replace(CLOCK, CLOCK.replace("2", "0", 1)), r"clock_hz: value must be above 0"),
+    "number as note": (VALID.replace('"page 3"', "3"), "note is a text"),
+    "no table": (HEAD.replace("[sources]", "cycles = 3\n[sources]"), "cycles: a table is needed"),
+    "other model": (VALID.replace('"cycles"', '"magic"', 1), "model is 'operations' or 'cycles', not 'magic'"),
+    "runs nothing": (VALID.replace('"float", "int", "shift"', '"complex"'), r"kernels\.one\.runs: a list of float"),
+    "runs a text": (VALID.replace('["float", "int", "shift"]', '"float"'), r"runs: a list of texts"),
+    "packed twice": (VALID + "packed = true\n", r"bytes_per_weight: packed weights have none"),
+    "flag": (VALID + "packed = 1\n", r"packed: true or false is needed"),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), BAD.values(), ids=BAD.keys())
+def test_a_bad_file_is_answered_by_one_line_with_file_and_key(text, message):
+    parse_target(VALID, "board.toml")
+    with pytest.raises(InputError, match=message) as caught:
+        parse_target(text, "board.toml")
+    assert str(caught.value).startswith("board.toml: ")
+    assert "\n" not in str(caught.value)
+
+
+OPERATIONS_KEYS = [
+    "int_multiply_pj_per_bit2",
+    "int_add_pj_per_bit",
+    "fp16_multiply_pj",
+    "fp16_add_pj",
+    "fp32_multiply_pj",
+    "fp32_add_pj",
+    "sram_bytes",
+    "sram_pj_per_byte",
+    "dram_pj_per_byte",
+    "moves_per_byte",
+    "lanes",
+    "clock_hz",
+    "sram_bytes_per_s",
+    "dram_bytes_per_s",
+]
+
+
+def operations_text(points: dict[str, float]) -> str:
+    figures = "".join(f"{key} = {FIGURE}\n" for key in OPERATIONS_KEYS)
+    table = "".join(f"{key} = {FIGURE.replace('2', str(value), 1)}\n" for key, value in points.items())
+    return HEAD.replace("cycles", "operations") + "[operations]\n" + figures + "[operations.shift_pj]\n" + table
+
+
+def test_shift_widths_come_in_any_order():
+    target = parse_target(operations_text({"32": 3, "8": 1}), "chip.toml")
+    assert isinstance(target.model, OperationsModel)
+    assert [(bits, figure.value) for bits, figure in target.model.shift_pj] == [(8, 1.0), (32, 3.0)]
+
+
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        ({}, r"operations\.shift_pj: at least one"),
+        ({"wide": 1}, r"shift_pj\.wide: keys are operand widths"),
+        ({"8": 3, "16": 1}, r"shift_pj\.16: a wider shift"),
+    ],
+)
+def test_bad_shift_widths(points, message):
+    with pytest.raises(InputError, match=message):
+        parse_target(operations_text(points), "chip.toml")
