@@ -74,6 +74,11 @@ class Store:
             raise
         return store
 
+    @staticmethod
+    def exists(folder: Path) -> bool:
+        """Return whether the folder has a database, whatever is in it."""
+        return (folder / DATABASE).exists()
+
     @classmethod
     def open(cls, folder: Path) -> Self:
         """Open a study for reading, also while a search writes to it.

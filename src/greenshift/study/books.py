@@ -1,0 +1,88 @@
+"""The books of a run: what came of every evaluation and what was consumed, in the store and for the listener."""
+
+from collections.abc import Callable
+
+from greenshift.errors import InputError
+from greenshift.front import nearest
+from greenshift.records import Evaluation, Task
+from greenshift.store import Store
+from greenshift.study.ledger import Ledger, used_up
+from greenshift.study.plan import Plan
+from greenshift.study.standing import Standing
+from greenshift.study.values import Event, EventKind, StopReason, StudySummary
+
+
+class Books:
+    """Keeps store, ledger and standing in step, and tells a listener what happens."""
+
+    def __init__(self, plan: Plan, store: Store, ledger: Ledger, on_event: Callable[[Event], None]) -> None:
+        """Begin with empty books; `begin` reads those of earlier runs."""
+        self.standing = Standing(plan.objectives, plan.float32)
+        self._plan = plan
+        self._store = store
+        self._ledger = ledger
+        self._on_event = on_event
+
+    def begin(self) -> list[Evaluation]:
+        """Begin this run's row in the store and return what earlier runs evaluated, in the order of its start.
+
+        Raises:
+            InputError: If the budget limits energy and energy cannot be metered.
+        """
+        self._ledger.include_earlier([session.reading for session in self._store.sessions() if session.reading])
+        if self._plan.budget.energy_j is not None and self._ledger.run().energy_j is None:
+            raise InputError("budget: energy cannot be metered on this machine; limit trials or seconds")
+        self._store.begin_session(self._plan.config)
+        self._store.set_facts({"float32": self._plan.float32, "limits": self._plan.limits})
+        history = self._store.evaluations(order="start")
+        for evaluation in history:
+            self.standing.add(evaluation)
+        return history
+
+    def enter(self, kind: EventKind, evaluation: Evaluation, running: int) -> None:
+        """Record what came of an evaluation.
+
+        Args:
+            kind: What to call it.
+            evaluation: The evaluation.
+            running: Evaluations that are still under way.
+        """
+        self._store.record(evaluation)
+        self.standing.add(evaluation)
+        if self._plan.config.workers > 1:
+            self._ledger.add_worker(evaluation.reading)
+        self.say(kind, running, evaluation=evaluation)
+
+    def say(
+        self, kind: EventKind, running: int, *, task: Task | None = None, evaluation: Evaluation | None = None
+    ) -> None:
+        """Write down what the run has consumed, so that little is lost if it is killed, and tell the listener."""
+        self._store.update_session(self._ledger.run())
+        progress = self.standing.progress(running, self._ledger.total())
+        self._on_event(Event(kind, progress, task=task, evaluation=evaluation))
+
+    def used_up(self, trials: int) -> str | None:
+        """Return in words which part of the budget is used up; `trials` as for `ledger.used_up`."""
+        return used_up(self._plan.budget, trials, self._ledger.total())
+
+    def end(self, state: str) -> None:
+        """End this run's row in the store, once its worker processes have ended."""
+        self._ledger.forget_workers()
+        self._store.update_session(self._ledger.run(), state)
+
+    def summary(self, reason: StopReason, detail: str) -> StudySummary:
+        """Return how the run ended, and tell the listener that it did."""
+        consumed = self._store.consumed()
+        progress = self.standing.progress(0, consumed)
+        self._on_event(Event("ended", progress))
+        front = tuple(self.standing.front)
+        return StudySummary(
+            folder=self._store.folder,
+            reason=reason,
+            detail=detail,
+            progress=progress,
+            consumption=consumed,
+            front=front,
+            limits=self._plan.limits,
+            nearest=None if front else nearest(self._store.evaluations(), self._plan.limits),
+        )

@@ -1,0 +1,88 @@
+"""What the loop needs from below the line, as a record of functions, and how an evaluation is kept safe."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from greenshift.design import Design
+from greenshift.energy import Meter, Reading, best_meter
+from greenshift.profile import NetworkProfile
+from greenshift.records import DataChoice, Evaluation, Outcome, Task
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """The functions that build, train and measure networks, so that the loop itself needs no torch.
+
+    With more than one worker `evaluate` and `meter` are sent to other processes and must be importable there.
+
+    Attributes:
+        evaluate: Trains and measures one task, given the watts of a busy core or None.
+        profile: Layers of a design on the images of a dataset, without training.
+        weighted_layers: Number of convolutions and linear layers of a backbone, the greatest shift depth.
+        baselines: Designs by label, given backbone, data, epochs and depth; `float32` is among them.
+        epochs_range: Fewest and most epochs of a sensible training on a dataset.
+        meter: A meter for this process, given the watts of a busy core or None.
+    """
+
+    evaluate: Callable[[Task, float | None], Evaluation]
+    profile: Callable[[Design, DataChoice], NetworkProfile]
+    weighted_layers: Callable[[str, DataChoice], int]
+    baselines: Callable[[str, DataChoice, int, int], Mapping[str, Design]]
+    epochs_range: Callable[[DataChoice], tuple[int, int]]
+    meter: Callable[[float | None], Meter] = best_meter
+
+
+def torch_evaluator() -> Evaluator:
+    """Return the real functions; imports torch."""
+    from greenshift import evaluate, networks
+
+    return Evaluator(
+        evaluate=evaluate.evaluate,
+        profile=networks.profile_design,
+        weighted_layers=networks.weighted_layers,
+        baselines=networks.baseline_designs,
+        epochs_range=networks.epochs_range,
+    )
+
+
+def evaluate_safely(evaluator: Evaluator, task: Task, cpu_watts: float | None) -> Evaluation:
+    """Evaluate a task; whatever goes wrong becomes an evaluation that says so and what it consumed."""
+    meter = evaluator.meter(cpu_watts)
+    meter.start()
+    try:
+        return _checked(task, evaluator.evaluate(task, cpu_watts))
+    except KeyboardInterrupt:
+        return unfinished(task, "interrupted", "stopped by a signal", meter.stop())
+    except Exception as error:
+        message = " ".join(str(error).split())[:300]
+        reason = f"{type(error).__name__}: {message}" if message else type(error).__name__
+        return unfinished(task, "failed", reason, meter.stop())
+
+
+def _checked(task: Task, evaluation: Evaluation) -> Evaluation:
+    """Return the evaluation, as failed if it claims to be `ok` without a finite value for every objective."""
+    values = {name: evaluation.objectives.get(name, math.nan) for name in task.objectives}
+    bad = [f"{name} is {value}" for name, value in values.items() if not math.isfinite(value)]
+    if evaluation.outcome != "ok" or not bad:
+        return evaluation
+    return dataclasses.replace(evaluation, outcome="failed", objectives={}, provenance={}, reason=", ".join(bad))
+
+
+def unfinished(task: Task, outcome: Outcome, reason: str, reading: Reading) -> Evaluation:
+    """Return the evaluation of a task that gave no objectives."""
+    return Evaluation(
+        trial=task.trial,
+        label=task.label,
+        configuration=task.configuration,
+        design=task.design,
+        fidelity=task.fidelity,
+        outcome=outcome,
+        objectives={},
+        provenance={},
+        reading=reading,
+        reason=reason,
+        finished_at=time.time(),
+    )

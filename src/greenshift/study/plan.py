@@ -1,0 +1,175 @@
+"""Everything about a study that is fixed before its first evaluation."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from greenshift.config import Budget, StudyConfig, constraints, parse_budget
+from greenshift.design import Design, Optimization, Recipe
+from greenshift.errors import InputError
+from greenshift.front import REFERENCE_BASELINE
+from greenshift.objectives import Objective, get_objectives
+from greenshift.optimize import Fidelity, Optimizer, make_fidelity, make_optimizer
+from greenshift.records import DataChoice, Task
+from greenshift.space import SearchSpace, make_space
+from greenshift.study.evaluator import Evaluator
+from greenshift.targets import Cost, Target, cost, load_target
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked study: names are looked up, defaults filled in, relative constraints resolved.
+
+    Attributes:
+        config: What was asked for.
+        evaluator: How networks are built and measured.
+        data: The images.
+        target: The device.
+        space: The search space.
+        fidelity: The fidelity, or None.
+        objectives: What is minimised.
+        budget: Totals that may be used.
+        recipe: What the space does not search, and the epochs of a full training.
+        baselines: Designs by label, to be trained before the search; empty if they are not wanted.
+        float32: Cost of the untouched float32 network, by objective.
+        limits: Upper bound per constrained objective, in its unit.
+    """
+
+    config: StudyConfig
+    evaluator: Evaluator
+    data: DataChoice
+    target: Target
+    space: SearchSpace
+    fidelity: Fidelity | None
+    objectives: tuple[Objective, ...]
+    budget: Budget
+    recipe: Recipe
+    baselines: Mapping[str, Design]
+    float32: dict[str, float]
+    limits: dict[str, float]
+
+    def design(self, configuration: Mapping[str, Any], fidelity: float | None = None) -> Design:
+        """Return the design of a configuration, at full fidelity if none is given."""
+        return self.space.to_design(
+            configuration,
+            backbone=self.config.model,
+            fidelity=self.fidelity.maximum if fidelity is None and self.fidelity else fidelity,
+            epochs=self.recipe.epochs if self.config.fidelity == "epochs" else None,
+            base=self.recipe,
+        )
+
+    def cost(self, design: Design) -> Cost:
+        """Return what one inference of a design costs on the target."""
+        return cost(self.evaluator.profile(design, self.data), self.target)
+
+    def known(self, configuration: Mapping[str, Any]) -> dict[str, float]:
+        """Return the objectives of a configuration that no training is needed for, at full fidelity."""
+        return _by_objective(self.cost(self.design(configuration)), (o.name for o in self.objectives if o.known))
+
+    def optimizer(self) -> Optimizer:
+        """Return a fresh optimizer."""
+        return make_optimizer(
+            self.config.optimizer,
+            space=self.space.configspace,
+            objectives=self.objectives,
+            fidelity=self.fidelity,
+            known=self.known,
+            seed=self.config.seed,
+        )
+
+    def trial_task(self, trial: int, configuration: dict[str, Any], fidelity: float | None) -> Task:
+        """Return the task of a trial; its checkpoint is for the caller to add."""
+        design = self.design(configuration, fidelity)
+        epochs = design.recipe.epochs
+        if self.config.fidelity == "epochs" and fidelity is not None:
+            epochs = round(fidelity)
+        named = {} if self.fidelity is None or fidelity is None else {self.fidelity.name: float(fidelity)}
+        return self._task(trial, None, configuration, design, epochs, named)
+
+    def baseline_tasks(self) -> list[Task]:
+        """Return the tasks of the baselines, with the trial numbers -1, -2 and so on."""
+        named = {"epochs": float(self.recipe.epochs)} if self.config.fidelity == "epochs" else {}
+        return [
+            self._task(-number, label, {}, design, design.recipe.epochs, named)
+            for number, (label, design) in enumerate(self.baselines.items(), start=1)
+        ]
+
+    def _task(
+        self,
+        trial: int,
+        label: str | None,
+        configuration: dict[str, Any],
+        design: Design,
+        epochs: int,
+        fidelity: dict[str, float],
+    ) -> Task:
+        return Task(
+            trial=trial,
+            label=label,
+            configuration=configuration,
+            design=design,
+            epochs=epochs,
+            fidelity=fidelity,
+            data=self.data,
+            objectives=tuple(objective.name for objective in self.objectives),
+            target=self.config.target,
+            seed=self.config.seed,
+            threads=self.config.threads,
+            carbon_intensity_g_per_kwh=self.config.carbon_intensity_g_per_kwh,
+        )
+
+
+def make_plan(config: StudyConfig, evaluator: Evaluator) -> Plan:
+    """Look up everything a study names and work out what it leaves open.
+
+    Args:
+        config: What was asked for.
+        evaluator: How networks are built and measured.
+
+    Raises:
+        InputError: If a dataset, model, target, space, optimizer or range does not exist or fit.
+    """
+    target = load_target(config.target)
+    data = DataChoice(config.data, config.data_dir, config.validation_share, config.train_limit, config.seed)
+    depth = evaluator.weighted_layers(config.model, data)
+    fidelity = _fidelity(config, evaluator.epochs_range(data), depth)
+    epochs = config.epochs or evaluator.epochs_range(data)[1]
+    if fidelity is not None and fidelity.name == "epochs":
+        epochs = round(fidelity.maximum)
+    baselines = evaluator.baselines(config.model, data, epochs, depth)
+    untouched = cost(evaluator.profile(baselines[REFERENCE_BASELINE], data), target)
+    bounds = constraints(config)
+    float32 = _by_objective(untouched, ("energy_j", "latency_s", "size_bytes", "peak_memory_bytes"))
+    plan = Plan(
+        config=config,
+        evaluator=evaluator,
+        data=data,
+        target=target,
+        space=make_space(config.space, depth=depth, fidelity=config.fidelity, seed=config.seed),
+        fidelity=fidelity,
+        objectives=get_objectives(config.objectives),
+        budget=parse_budget(config.budget),
+        recipe=Recipe(epochs=epochs, augment=config.augment, optimization=Optimization(schedule=config.schedule)),
+        baselines=baselines if config.baselines else {},
+        float32=float32,
+        limits={bound.objective: bound.limit(float32) for bound in bounds},
+    )
+    plan.optimizer()  # an unknown or missing optimizer is bad input, to be told before anything is written
+    return plan
+
+
+def _fidelity(config: StudyConfig, epochs_range: tuple[int, int], depth: int) -> Fidelity | None:
+    if config.fidelity is None:
+        return None
+    lowest, highest = epochs_range if config.fidelity == "epochs" else (1, depth)
+    maximum = config.fidelity_max or max(highest, config.fidelity_min or 0)
+    minimum = config.fidelity_min or min(lowest, maximum)
+    if config.fidelity == "shift_depth" and maximum > depth:
+        raise InputError(
+            f"fidelity_max {maximum} is more than the {depth} layers of {config.model} that can be shifted"
+        )
+    return make_fidelity(config.fidelity, minimum, maximum)
+
+
+def _by_objective(spent: Cost, names: Any) -> dict[str, float]:
+    return {name: float(getattr(spent, name)) for name in names}
