@@ -49,8 +49,8 @@ def make_optimizer(
         max_trials: About how many evaluations the study will make, a plan and no limit.
 
     Raises:
-        InputError: If the name is unknown, no objective is given, `max_trials` is below 1, or the
-            library of the optimizer is not installed.
+        InputError: If the name is unknown, no objective is given, `max_trials` is below 1, the
+            seed is out of range, or the library of the optimizer is not installed.
     """
     if name not in _BUILDERS:
         raise InputError(f"optimizer: unknown optimizer '{name}'; known: {', '.join(_BUILDERS)}")
@@ -58,6 +58,8 @@ def make_optimizer(
         raise InputError("optimizer: at least one objective is needed")
     if max_trials is not None and max_trials < 1:
         raise InputError(f"optimizer: max_trials must be at least 1, not {max_trials}")
+    if not 0 <= seed < 2**32:
+        raise InputError(f"optimizer: seed must be from 0 to {2**32 - 1}, not {seed}")
     return _BUILDERS[name](Problem(space, tuple(objectives), fidelity, known, seed, max_trials))
 
 

@@ -1,16 +1,19 @@
 """What every optimizer is given, and the small rules that all of them share."""
 
 import math
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from ConfigSpace import Configuration as Sample
 from ConfigSpace import ConfigurationSpace
 
 from greenshift.errors import InputError
 from greenshift.objectives import Objective
 from greenshift.optimize.protocol import Configuration, Fidelity, Status
+
+Key = tuple[tuple[str, Any], ...]
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,8 @@ def plain_configuration(values: Mapping[str, Any]) -> Configuration:
     }
 
 
-def configuration_key(configuration: Mapping[str, Any]) -> Hashable:
-    """Return what makes two configurations the same one."""
+def configuration_key(configuration: Mapping[str, Any]) -> Key:
+    """Return what makes two configurations the same one; `dict` of it is the configuration again."""
     return tuple(plain_configuration(configuration).items())
 
 
@@ -67,12 +70,16 @@ def objective_values(
     return ordered if all(math.isfinite(value) for value in ordered) else None
 
 
-def require_configuration(trial: int, configuration: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """Return the configuration of a trial that the optimizer did not propose.
+def told_configuration(problem: Problem, trial: int, configuration: Mapping[str, Any] | None) -> Configuration:
+    """Return the configuration of a trial that the optimizer did not propose, as plain values.
 
     Raises:
-        InputError: If it is not given.
+        InputError: If it is not given or not a legal configuration of the problem's space.
     """
     if configuration is None:
         raise InputError(f"tell: trial {trial} was not proposed here; pass its configuration")
-    return configuration
+    try:
+        return plain_configuration(Sample(problem.space, values=dict(configuration)))
+    except (ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"tell: trial {trial} is no configuration of this space: {reason}") from error

@@ -42,7 +42,13 @@ class Proposal:
 
 
 class Optimizer(Protocol):
-    """Asked for proposals, told results. On resume the stored evaluations are told again."""
+    """Asked for proposals, told results. On resume the stored evaluations are told again.
+
+    Two things are the caller's: evaluations that were pending when a study stopped are finished and told
+    before the first ask, because a fresh instance does not know that they were proposed; and evaluations
+    that ran at the same time are told in the order of their proposals where the same seed is to give the
+    same search.
+    """
 
     def ask(self, n: int = 1) -> Sequence[Proposal]:
         """Return up to `n` new proposals; an empty sequence means that nothing is left to try."""

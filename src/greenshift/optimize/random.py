@@ -1,18 +1,16 @@
 """Random search: the baseline that every optimizer has to beat."""
 
 import copy
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ConfigSpace import Configuration as Sample
-
-from greenshift.errors import InputError
 from greenshift.optimize.problem import (
+    Key,
     Problem,
     configuration_key,
     objective_values,
     plain_configuration,
-    require_configuration,
+    told_configuration,
 )
 from greenshift.optimize.protocol import Configuration, Proposal, Status
 
@@ -38,8 +36,8 @@ class RandomOptimizer:
         self._space.seed(problem.seed)
         self._draws = self._draw()
         self._sequence: list[Configuration] = []
-        self._positions: dict[Hashable, int] = {}
-        self._seen: set[Hashable] = set()
+        self._positions: dict[Key, int] = {}
+        self._seen: set[Key] = set()
         self._trials: set[int] = set()
         self._next_draw = 0
         self._next_trial = 0
@@ -78,7 +76,7 @@ class RandomOptimizer:
         objective_values(self._problem.objectives, objectives, status)
         if trial in self._trials:
             return
-        values = check_configuration(self._problem, require_configuration(trial, configuration))
+        values = told_configuration(self._problem, trial, configuration)
         # Trial numbers grow at least as fast as positions, so a draw of this seed is among the first trial + 1.
         self._extend(trial + 1)
         position = self._positions.get(configuration_key(values))
@@ -102,7 +100,7 @@ class RandomOptimizer:
         return True
 
     def _draw(self) -> Iterator[Configuration]:
-        drawn: set[Hashable] = set()
+        drawn: set[Key] = set()
         repeats = 0
         while repeats <= _PATIENCE * (len(drawn) + _BATCH):
             for sample in self._space.sample_configuration(size=_BATCH):
@@ -112,16 +110,3 @@ class RandomOptimizer:
                 if key not in drawn:
                     drawn.add(key)
                     yield configuration
-
-
-def check_configuration(problem: Problem, configuration: Mapping[str, Any]) -> Configuration:
-    """Return a told configuration as plain values.
-
-    Raises:
-        InputError: If it is not a legal configuration of the problem's space.
-    """
-    try:
-        return plain_configuration(Sample(problem.space, values=dict(configuration)))
-    except (ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"tell: {dict(configuration)} is not a configuration of this space: {reason}") from error

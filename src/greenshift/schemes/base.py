@@ -29,7 +29,7 @@ def register(scheme: S) -> S:
 
 def scheme_to_json(scheme: Scheme) -> dict[str, Any]:
     """Return the scheme as a JSON object with its name under `scheme`."""
-    return {"scheme": type(scheme).__name__.lower(), **dataclasses.asdict(scheme)}  # type: ignore[call-overload]
+    return {"scheme": type(scheme).__name__.lower(), **dataclasses.asdict(scheme)}
 
 
 def scheme_from_json(data: dict[str, Any]) -> Scheme:
