@@ -1,0 +1,246 @@
+"""What a report says, as frozen values: everything is worked out here, nothing is drawn."""
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from greenshift.energy import carbon_g
+from greenshift.front import (
+    CurvePoint,
+    front,
+    front_hypervolume,
+    hypervolume_curve,
+    objective_values,
+    study_reference,
+)
+from greenshift.objectives import Objective, get_objectives
+from greenshift.pareto import non_dominated
+from greenshift.records import Evaluation
+from greenshift.report.economics import BreakEven, break_evens
+from greenshift.report.headline import Headline, write_headline
+
+
+class Consumed(Protocol):
+    """What the search consumed, such as `greenshift.energy.reading.Reading` or the store's total."""
+
+    @property
+    def wall_s(self) -> float:
+        """Elapsed time in s."""
+
+    @property
+    def cpu_s(self) -> float | None:
+        """CPU time in s, or None if it was not measured."""
+
+    @property
+    def energy_j(self) -> float | None:
+        """Energy in J, or None if it was not measured."""
+
+    @property
+    def provenance(self) -> str:
+        """How the energy came about."""
+
+    @property
+    def source(self) -> str:
+        """The counter or formula, in words."""
+
+    @property
+    def coverage(self) -> tuple[str, ...]:
+        """Parts of the machine that the energy covers."""
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """How to get these figures again.
+
+    Attributes:
+        command: The command line of the study, or None if it is not known.
+        versions: Version per package.
+        created: When the report was written, in words.
+    """
+
+    command: str | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    created: str = ""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why some evaluations gave nothing.
+
+    Attributes:
+        outcome: How they ended.
+        reason: The reason of the first of them.
+        varies: True if the figures in the reason differ between them.
+        trials: Their numbers, negative for baselines.
+    """
+
+    outcome: str
+    reason: str
+    varies: bool
+    trials: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """One network that `select` retrained and tested.
+
+    Attributes:
+        trial: The trial it came from.
+        test_error: Mean over the seeds, as a share.
+        test_error_std: Sample standard deviation over the seeds, or None for one seed.
+        seeds: Number of seeds.
+        artifact: Where the trained network is, or None.
+    """
+
+    trial: int
+    test_error: float
+    test_error_std: float | None
+    seeds: int
+    artifact: str | None
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """Everything a report shows. Energies in J, times in s, errors as shares.
+
+    Attributes:
+        config: The study's fields.
+        objectives: Its objectives.
+        evaluations: All of its evaluations in the order they finished.
+        front: The front, sorted by the first objective.
+        baselines: Baselines that ended `ok`.
+        dominated_by: Per front trial the labels of the baselines that dominate it; empty tuples included.
+        headline: The question and the answer.
+        curve: Hypervolume against cost.
+        reference: Worst corner of the hypervolume, in the objectives' units.
+        baseline_hypervolume: Hypervolume of the baselines alone, or None if there are none.
+        break_evens: When the search has paid back.
+        consumed: What the search consumed.
+        emissions_g: The search's CO2e in g at the study's carbon intensity, or None if its energy is unknown.
+        outcomes: Number of evaluations of the search per outcome.
+        reasons: Why evaluations failed or were refused, most frequent first.
+        selections: Networks that were selected and tested.
+        reproduction: Command and versions.
+    """
+
+    config: Mapping[str, Any]
+    objectives: tuple[Objective, ...]
+    evaluations: tuple[Evaluation, ...]
+    front: tuple[Evaluation, ...]
+    baselines: tuple[Evaluation, ...]
+    dominated_by: Mapping[int, tuple[str, ...]]
+    headline: Headline
+    curve: tuple[CurvePoint, ...]
+    reference: tuple[float, ...]
+    baseline_hypervolume: float | None
+    break_evens: tuple[BreakEven, ...]
+    consumed: Consumed
+    emissions_g: float | None
+    outcomes: Mapping[str, int]
+    reasons: tuple[Reason, ...]
+    selections: tuple[Selection, ...]
+    reproduction: Reproduction
+
+
+def report_data(
+    config: Mapping[str, Any],
+    evaluations: Sequence[Evaluation],
+    consumed: Consumed,
+    selections: Sequence[Mapping[str, Any]] = (),
+    *,
+    known: Mapping[str, float] | None = None,
+    reproduction: Reproduction | None = None,
+) -> ReportData:
+    """Work out everything a report shows. Pure.
+
+    Args:
+        config: The study's fields (`greenshift.config.to_mapping`).
+        evaluations: Its evaluations, baselines included, in the order they finished.
+        consumed: What its sessions consumed in total.
+        selections: What `select` gave, see `read_selection`.
+        known: Cost of the untrained float32 network, for the hypervolume's reference where no baseline was trained.
+        reproduction: Command and versions.
+
+    Raises:
+        InputError: If the study names an unknown objective.
+    """
+    objectives = get_objectives(tuple(config["objectives"]))
+    members = front(evaluations, objectives)
+    baselines = tuple(e for e in evaluations if e.role == "baseline" and e.outcome == "ok")
+    dominated_by = {member.trial: dominating(member, baselines, objectives) for member in members}
+    reference = study_reference(evaluations, objectives, known)
+    chosen = tuple(map(read_selection, selections))
+    payback = break_evens(members, baselines, consumed.energy_j)
+    intensity = config["carbon_intensity_g_per_kwh"]
+    values = [objective_values(b, objectives) for b in baselines]
+    return ReportData(
+        config=dict(config),
+        objectives=objectives,
+        evaluations=tuple(evaluations),
+        front=tuple(members),
+        baselines=baselines,
+        dominated_by=dominated_by,
+        headline=write_headline(config, objectives, members, baselines, dominated_by, payback, evaluations),
+        curve=tuple(hypervolume_curve(evaluations, objectives, reference)),
+        reference=reference,
+        baseline_hypervolume=front_hypervolume(values, objectives, reference) if values else None,
+        break_evens=payback,
+        consumed=consumed,
+        emissions_g=None if consumed.energy_j is None else carbon_g(consumed.energy_j, intensity),
+        outcomes=_count_outcomes(evaluations),
+        reasons=_group_reasons(evaluations),
+        selections=chosen,
+        reproduction=reproduction or Reproduction(),
+    )
+
+
+def dominating(member: Evaluation, baselines: Sequence[Evaluation], objectives: Sequence[Objective]) -> tuple[str, ...]:
+    """Return the labels of the baselines that are no worse in any objective and better in at least one."""
+    own = objective_values(member, objectives)
+    return tuple(
+        baseline.label
+        for baseline in baselines
+        if baseline.label is not None and not non_dominated([own, objective_values(baseline, objectives)])[0]
+    )
+
+
+def read_selection(record: Mapping[str, Any]) -> Selection:
+    """Read one record of `select`.
+
+    Args:
+        record: `trial`, `test_error` as `{"mean", "std"}`, `seeds` as a list, and `artifact`.
+    """
+    test_error = record["test_error"]
+    return Selection(
+        trial=record["trial"],
+        test_error=test_error["mean"],
+        test_error_std=test_error.get("std"),
+        seeds=len(record["seeds"]),
+        artifact=record.get("artifact"),
+    )
+
+
+def _count_outcomes(evaluations: Sequence[Evaluation]) -> dict[str, int]:
+    counts = dict.fromkeys(("ok", "failed", "infeasible", "interrupted"), 0)
+    for evaluation in evaluations:
+        if evaluation.role == "trial":
+            counts[evaluation.outcome] += 1
+    return counts
+
+
+def _group_reasons(evaluations: Sequence[Evaluation]) -> tuple[Reason, ...]:
+    groups: dict[tuple[str, str], list[tuple[str, int]]] = defaultdict(list)
+    for evaluation in evaluations:
+        if evaluation.outcome != "ok":
+            reason = evaluation.reason or "no reason was recorded"
+            # Reasons that differ in their figures only are one reason.
+            groups[evaluation.outcome, re.sub(r"[-+]?\d[\d.]*(e[-+]?\d+)?", "#", reason)].append(
+                (reason, evaluation.trial)
+            )
+    reasons = [
+        Reason(outcome, members[0][0], len({reason for reason, _ in members}) > 1, tuple(trial for _, trial in members))
+        for (outcome, _), members in groups.items()
+    ]
+    return tuple(sorted(reasons, key=lambda group: -len(group.trials)))
