@@ -39,12 +39,15 @@ def test_without_memory_counters_the_memory_is_not_covered(tmp_path):
     assert meter.stop().coverage == ("cpu",)
 
 
-def test_a_wrap_is_seen(tmp_path):
+def test_a_wrap_is_seen_and_every_interval_starts_at_zero(tmp_path):
     counter = zone(tmp_path, "intel-rapl:0", "package-0", RANGE_UJ - 9)
     meter = RaplMeter(tmp_path)
     meter.start()
     counter.write_text("10")
     assert meter.stop().energy_j == pytest.approx(20e-6)
+    meter.start()
+    counter.write_text("13")
+    assert meter.stop().energy_j == pytest.approx(3e-6)
 
 
 class Counter:

@@ -115,6 +115,14 @@ def test_a_small_flash_makes_kernels_smaller():
     assert kernel_of(max_size_bytes=2_000, bits=4) == "int4-smlad"
 
 
+def test_what_was_folded_takes_its_share_of_the_flash():
+    folded = LayerProfile("bn", "elementwise", "float", (1,), (1,), 0, parameter_bytes=100, fused=True)
+    layer = conv("a", 16, 16, 8, arithmetic="shift", bits=4, levels=7)
+    generated = cost(network(layer), M4).size_bytes
+    assert cost(network(layer, folded), M4, generated + 100).layers[0].kernel == "shift-generated"
+    assert cost(network(layer, folded), M4, generated + 99).layers[0].kernel == "int8-smlad"
+
+
 def test_wide_sums_and_activations_take_words():
     def mac_cycles(act_bits, levels):
         layer = conv("a", 16, 16, 8, arithmetic="shift", bits=5, act_bits=act_bits, levels=levels)
@@ -127,6 +135,16 @@ def test_wide_sums_and_activations_take_words():
     assert mac_cycles(16, 15) == pytest.approx(2 * 1.37)
     assert mac_cycles(32, 15) == pytest.approx(2 * 1.37)
     assert mac_cycles(64, 15) == pytest.approx(3 * 2 * 1.37)
+
+
+def test_generated_code_grows_with_its_instructions():
+    def size_bytes(act_bits):
+        return cost(
+            network(conv("a", 16, 16, 8, arithmetic="shift", bits=5, act_bits=act_bits, levels=15)), M4
+        ).size_bytes
+
+    assert size_bytes(8) == math.ceil(16 * 16 * 9 * 4.8) + 4 * 16
+    assert size_bytes(32) == math.ceil(2 * 16 * 16 * 9 * 4.8) + 4 * 16
 
 
 def test_depthwise_layers_cannot_reuse_what_they_load():
@@ -147,6 +165,13 @@ def test_flash_overflow_is_said_and_smallest_kernels_stay():
     assert result.size_bytes == 3 * (512 * 512 * 9 // 2 + 4 * 512)
 
 
+def test_a_wish_for_more_than_the_flash_does_not_enlarge_it():
+    layers = [conv(f"c{i}", 256, 256, 4, arithmetic="shift", bits=4, levels=7) for i in range(2)]
+    result = cost(network(*layers), M4, 1e9)
+    assert result.fits
+    assert result == cost(network(*layers), M4)
+
+
 def test_ram_overflow_is_said():
     result = cost(network(conv("a", 16, 16, 256)), M4)
     assert not result.fits
@@ -159,11 +184,11 @@ def test_a_layer_without_kernel_is_refused():
         cost(network(conv("a", 4, 4, 8, act_bits=12)), M4)
 
 
-def test_a_fused_layer_costs_nothing_and_a_separate_one_does():
+def test_a_fused_layer_costs_no_work_and_a_separate_one_does():
     add = LayerProfile("add", "elementwise", "shift", (16, 8, 8), (16, 8, 8), 0, ops=1024, act_bits=33, output_bits=33)
     base = cost(network(conv("a", 16, 16, 8)), M4)
     fused = cost(network(conv("a", 16, 16, 8), dataclasses.replace(add, fused=True, parameter_bytes=64)), M4)
-    assert dataclasses.replace(fused, layers=()) == dataclasses.replace(base, layers=())
+    assert (fused.energy_j, fused.latency_s, fused.size_bytes) == (base.energy_j, base.latency_s, base.size_bytes + 64)
     separate = cost(network(conv("a", 16, 16, 8), add), M4)
     # Two words per value, five bytes moved on either side.
     assert separate.latency_s - base.latency_s == pytest.approx((1024 * 3 * 2 + 2 * 1024 * 5 * 0.5) / 120e6)

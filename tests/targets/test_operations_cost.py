@@ -100,12 +100,13 @@ def test_peak_memory_and_size():
     assert result.model == "operations of asic-45nm 1"
 
 
-def test_a_fused_layer_costs_nothing():
+def test_a_fused_layer_costs_no_work_but_its_storage():
     norm = LayerProfile("bn", "elementwise", "float", (16, 16, 16), (16, 16, 16), 0, ops=8192, parameter_bytes=128)
     plain = cost(network(conv()), ASIC)
     fused = cost(network(conv(), dataclasses.replace(norm, fused=True)), ASIC)
     separate = cost(network(conv(), norm), ASIC)
-    assert (fused.energy_j, fused.latency_s, fused.size_bytes) == (plain.energy_j, plain.latency_s, plain.size_bytes)
+    assert (fused.energy_j, fused.latency_s) == (plain.energy_j, plain.latency_s)
+    assert fused.size_bytes == plain.size_bytes + 128 == network(conv(), norm).size_bytes
     assert fused.layers[1].kernel == "fused"
     assert separate.energy_j > plain.energy_j
     assert separate.latency_s > plain.latency_s
@@ -130,6 +131,14 @@ def test_impossible_layers_are_refused():
         cost(network(conv("float", weight_bits=64, act_bits=64)), ASIC)
     with pytest.raises(InputError, match="'conv' has weight_levels 0"):
         cost(network(conv("shift", weight_bits=4)), ASIC)
+
+
+def test_float_additions_between_wide_fixed_point_layers_are_float32():
+    def energy_j(ops):
+        add = LayerProfile("add", "elementwise", "float", (8,), (8,), 0, ops=ops, act_bits=64, output_bits=64)
+        return cost(network(add), ASIC).energy_j
+
+    assert energy_j(8) - energy_j(0) == pytest.approx(8 * 0.9e-12)
 
 
 def test_one_known_shift_width_is_enough():

@@ -9,14 +9,12 @@ import math
 from greenshift.errors import InputError
 from greenshift.profile import LayerProfile, NetworkProfile
 from greenshift.targets.kernels import Option, choose, options
-from greenshift.targets.result import Cost, LayerCost
+from greenshift.targets.result import Cost, fused, layer_cost
 from greenshift.targets.target import CyclesModel, Target
 from greenshift.targets.uncertainty import product_factor, sum_factor
 
 
-def cycles_cost(
-    profile: NetworkProfile, target: Target, model: CyclesModel, max_size_bytes: float | None = None
-) -> Cost:
+def cycles_cost(profile: NetworkProfile, target: Target, model: CyclesModel, max_size_bytes: float) -> Cost:
     """Cost of one inference as cycles times active power over clock.
 
     Args:
@@ -34,21 +32,19 @@ def cycles_cost(
     """
     active = [layer for layer in profile.layers if not layer.fused]
     flash_bytes = model.flash_bytes.value - model.flash_reserved_bytes.value
-    room = flash_bytes if max_size_bytes is None else min(flash_bytes, max_size_bytes)
+    room = min(flash_bytes, max_size_bytes) - sum(layer.parameter_bytes for layer in profile.layers if layer.fused)
     chosen = iter(choose([_candidates(layer, target, model) for layer in active], room))
     layers, parts = [], []
     for layer in profile.layers:
         if layer.fused:
-            layers.append(LayerCost(layer.name, layer.arithmetic, "fused", layer.macs, 0.0, 0.0, 0))
+            layers.append(fused(layer))
             continue
         option = next(chosen)
         spent = [(option.cycles, option.factor), *_other_cycles(layer, model)]
         parts += spent
         latency_s = math.fsum(cycles for cycles, _ in spent) / model.clock_hz.value
         energy_j = latency_s * model.active_power_w.value
-        layers.append(
-            LayerCost(layer.name, layer.arithmetic, option.kernel, layer.macs, energy_j, latency_s, option.size_bytes)
-        )
+        layers.append(layer_cost(layer, option.kernel, energy_j, latency_s, option.size_bytes))
     size_bytes = sum(layer.size_bytes for layer in layers)
     peak_bytes = max((layer.input_bytes + layer.output_bytes for layer in active), default=0)
     limits = _overflows(size_bytes, flash_bytes, peak_bytes, model)

@@ -1,5 +1,7 @@
 """The one question that targets answer: what does this network cost there?"""
 
+import math
+
 from greenshift.profile import NetworkProfile
 from greenshift.targets.cycles import cycles_cost
 from greenshift.targets.operations import operations_cost
@@ -25,4 +27,4 @@ def cost(profile: NetworkProfile, target: Target, max_size_bytes: float | None =
     """
     if isinstance(target.model, OperationsModel):
         return operations_cost(profile, target, target.model)
-    return cycles_cost(profile, target, target.model, max_size_bytes)
+    return cycles_cost(profile, target, target.model, math.inf if max_size_bytes is None else max_size_bytes)

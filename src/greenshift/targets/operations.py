@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from greenshift.errors import InputError
 from greenshift.profile import LayerProfile, NetworkProfile
-from greenshift.targets.result import Cost, LayerCost
+from greenshift.targets.result import Cost, fused, layer_cost
 from greenshift.targets.target import Figure, OperationsModel, Target
 from greenshift.targets.uncertainty import product_factor, sum_factor
 from greenshift.targets.widths import accumulator_bits
@@ -53,23 +53,20 @@ def operations_cost(profile: NetworkProfile, target: Target, model: OperationsMo
     """
     active = [layer for layer in profile.layers if not layer.fused]
     peak_bytes = max((_activation_bytes(layer) for layer in active), default=0.0)
-    size_bytes = sum(layer.parameter_bytes for layer in active)
+    size_bytes = profile.size_bytes
     room = max(0.0, model.sram_bytes.value - peak_bytes)
     resident = min(1.0, room / size_bytes) if size_bytes else 1.0
     layers, energies, times = [], [], []
     for layer in profile.layers:
         if layer.fused:
-            layers.append(LayerCost(layer.name, layer.arithmetic, "fused", layer.macs, 0.0, 0.0, 0))
+            layers.append(fused(layer))
             continue
         traffic = _traffic(layer, resident, model)
         energy, time = _energy_parts(layer, traffic, model), _latency(layer, traffic, model)
         energies += energy
         times.append(time)
         energy_j = math.fsum(part.value for part in energy)
-        kernel = "operations"
-        layers.append(
-            LayerCost(layer.name, layer.arithmetic, kernel, layer.macs, energy_j, time.value, layer.parameter_bytes)
-        )
+        layers.append(layer_cost(layer, "operations", energy_j, time.value, layer.parameter_bytes))
     return Cost(
         energy_j=math.fsum(layer.energy_j for layer in layers),
         latency_s=math.fsum(layer.latency_s for layer in layers),
@@ -129,7 +126,8 @@ def _mac_parts(layer: LayerProfile, model: OperationsModel) -> list[_Part]:
 def _add(layer: LayerProfile, bits: int, model: OperationsModel) -> _Part:
     if layer.arithmetic != "float":
         return _Part(model.int_add_pj_per_bit.value * bits, model.int_add_pj_per_bit.factor)
-    if bits > 32:
+    # What lies between layers is added as float32, however wide the next layer wants it stored.
+    if bits > 32 and layer.macs:
         raise InputError(f"profile: layer '{layer.name}' has floats of {bits} bits; this target prices 16 and 32")
     add = model.fp16_add_pj if bits <= 16 else model.fp32_add_pj
     return _Part(add.value, add.factor)

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from greenshift.objectives import Provenance
-from greenshift.profile import Arithmetic
+from greenshift.profile import Arithmetic, LayerProfile
 
 
 @dataclass(frozen=True)
@@ -64,4 +64,15 @@ class Cost:
 
     def to_json(self) -> dict[str, Any]:
         """Return the cost as a JSON object."""
-        return {**asdict(self), "layers": [asdict(layer) for layer in self.layers], "limits": list(self.limits)}
+        data = asdict(self)
+        return {**data, "layers": list(data["layers"]), "limits": list(data["limits"])}
+
+
+def layer_cost(layer: LayerProfile, kernel: str, energy_j: float, latency_s: float, size_bytes: int) -> LayerCost:
+    """Cost of a layer, named after its profile."""
+    return LayerCost(layer.name, layer.arithmetic, kernel, layer.macs, energy_j, latency_s, size_bytes)
+
+
+def fused(layer: LayerProfile) -> LayerCost:
+    """Cost of a layer that its neighbour absorbs: storage of what was folded, such as a bias, and no work."""
+    return layer_cost(layer, "fused", 0.0, 0.0, layer.parameter_bytes)
