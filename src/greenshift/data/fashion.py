@@ -5,6 +5,7 @@ number (2051 for images, 2049 for labels), the sizes as 32-bit integers, then on
 """
 
 import gzip
+import math
 import struct
 import zlib
 from pathlib import Path
@@ -76,7 +77,7 @@ def _read_idx(path: Path, dimensions: int) -> tuple[Path, np.ndarray]:
     found, *shape = struct.unpack(f">{1 + dimensions}I", content[:header])
     if found != magic:
         raise InputError(f"{path} starts with {found}, not {magic}: it is no IDX file of {dimensions} dimensions")
-    expected = int(np.prod(shape, dtype=np.int64))
+    expected = math.prod(shape)
     if len(content) - header != expected or expected == 0:
         raise InputError(
             f"{path} announces {shape[0]} records, {expected} bytes, but holds {len(content) - header} bytes; "

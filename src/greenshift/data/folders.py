@@ -98,6 +98,8 @@ def _read_image(path: Path, size: int) -> tuple[NDArray[np.uint8], bool]:
     """Return uint8 [size, size, 3], upright, and whether the file is grey."""
     try:
         with Image.open(path) as file:
+            # Lets a JPEG be decoded at a fraction of its size; other formats ignore it.
+            file.draft(file.mode, (2 * size, 2 * size))
             image: Image.Image = ImageOps.exif_transpose(file)
             if image.mode.startswith("I"):
                 # 16-bit grey; Pillow's own conversion would clip instead of scale.

@@ -49,8 +49,11 @@ def build_from_timm(name: str, arguments: Mapping[str, Any]) -> nn.Module:
     """
     try:
         import timm
-    except ImportError as error:
-        raise InputError(f"model timm:{name} needs timm: pip install 'greenshift[timm]'") from error
+    except ModuleNotFoundError as error:
+        raise InputError(f"model timm:{name} needs {error.name}: pip install 'greenshift[timm]'") from error
+    except Exception as error:
+        # For example a torchvision that was built for another torch.
+        raise InputError(f"model timm:{name}: timm cannot be imported: {_line(error)}") from error
     known = timm.list_models()
     architecture = name.partition(".")[0]
     if architecture not in known:

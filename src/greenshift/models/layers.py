@@ -33,6 +33,11 @@ def halvings(image_size: int, wanted: int, smallest: int) -> tuple[int, ...]:
     return (1,) * (wanted - kept) + (2,) * kept
 
 
+def halving_pool(size: int) -> nn.MaxPool2d:
+    """Return a 2x2 maximum for maps of a size; an odd map keeps its last row and column, as under a stride of 2."""
+    return nn.MaxPool2d(2, ceil_mode=size % 2 == 1)
+
+
 def conv_bn_relu(
     inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, relu: bool = True
 ) -> nn.Sequential:

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from greenshift.models.layers import conv_bn_relu, halvings, initialise, scaled
+from greenshift.models.layers import conv_bn_relu, halving_pool, halvings, initialise, scaled
 from greenshift.models.registry import register
 
 
@@ -10,18 +10,17 @@ from greenshift.models.registry import register
 def tiny_cnn(*, num_classes: int, in_channels: int, image_size: int, width: float) -> nn.Module:
     """Build four 3x3 convolutions (16, 32, 32 and 64 channels), a global average and a linear classifier.
 
-    About 33,000 parameters at width 1. Maps shrink to a quarter of the image (8x8 images: 2x2).
+    About 34,000 parameters at width 1. A 2x2 maximum follows the first and the second convolution; images
+    under 16 pixels have the second one only, so that the last maps of 8x8 images are 4x4.
     """
-    a, b, c, d = (scaled(channels, width) for channels in (16, 32, 32, 64))
-    stride2, stride4 = halvings(image_size, 2, smallest=2)
-    return initialise(
-        nn.Sequential(
-            conv_bn_relu(in_channels, a, 3),
-            conv_bn_relu(a, b, 3, stride2),
-            conv_bn_relu(b, c, 3),
-            conv_bn_relu(c, d, 3, stride4),
-            nn.AdaptiveAvgPool2d(1),
-            nn.Flatten(),
-            nn.Linear(d, num_classes),
-        )
-    )
+    channels = [scaled(c, width) for c in (16, 32, 32, 64)]
+    layers: list[nn.Module] = []
+    inputs, size = in_channels, image_size
+    for outputs, stride in zip(channels, (*halvings(image_size, 2, smallest=4), 1, 1), strict=True):
+        layers.append(conv_bn_relu(inputs, outputs, 3))
+        if stride == 2:
+            layers.append(halving_pool(size))
+            size = -(-size // 2)
+        inputs = outputs
+    pool = nn.AdaptiveAvgPool2d(1)
+    return initialise(nn.Sequential(*layers, pool, nn.Flatten(), nn.Linear(inputs, num_classes)))

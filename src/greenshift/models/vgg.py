@@ -5,7 +5,7 @@ Source: Simonyan and Zisserman, "Very Deep Convolutional Networks" (ICLR 2015), 
 
 from torch import nn
 
-from greenshift.models.layers import conv_bn_relu, halvings, initialise, scaled
+from greenshift.models.layers import conv_bn_relu, halving_pool, halvings, initialise, scaled
 from greenshift.models.registry import register
 
 _CHANNELS = (64, 128, 256, 512, 512)
@@ -29,8 +29,7 @@ def vgg(
             layers.append(conv_bn_relu(inputs, outputs, 3))
             inputs = outputs
         if stride == 2:
-            # An odd map keeps its last row and column, as it would under a convolution with stride 2.
-            layers.append(nn.MaxPool2d(2, ceil_mode=size % 2 == 1))
+            layers.append(halving_pool(size))
             size = -(-size // 2)
     pool = nn.AdaptiveAvgPool2d(1)
     return initialise(nn.Sequential(*layers, pool, nn.Flatten(), nn.Linear(inputs, num_classes)))
