@@ -26,6 +26,7 @@ give another forest.
 
 import copy
 import tempfile
+import warnings
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -77,7 +78,9 @@ class SmacOptimizer:
         self._problem = problem
         self._folder = tempfile.TemporaryDirectory(prefix="greenshift-smac-")
         self._space = copy.deepcopy(problem.space)
-        self._facade = make_facade(problem, self._space, Path(self._folder.name))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # SMAC's use of ConfigSpace
+            self._facade = make_facade(problem, self._space, Path(self._folder.name))
         self._costs = CostScale(len(problem.objectives))
         chosen = self._facade.intensifier.config_generator
         self._facade.intensifier._config_generator = self._replayed(chosen)  # type: ignore[assignment] # SMAC's slip
@@ -189,7 +192,9 @@ class SmacOptimizer:
 
     def _ask_smac(self) -> TrialInfo | None:
         try:
-            info = self._facade.ask()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # means of nothing, when a space is used up
+                info = self._facade.ask()
         except (StopIteration, ConfigurationSpaceExhaustedException):
             return None
         self._number(self._slot(info)[0])

@@ -9,6 +9,7 @@ from smac import HyperparameterOptimizationFacade, MultiFidelityFacade, Scenario
 from smac.acquisition.maximizer.local_search import LocalSearch
 from smac.facade.abstract_facade import AbstractFacade
 from smac.initial_design import RandomInitialDesign
+from smac.model.random_forest.random_forest import RandomForest
 from smac.multi_objective.parego import ParEGO
 
 from greenshift.optimize.problem import Problem
@@ -61,6 +62,7 @@ def make_facade(problem: Problem, space: ConfigurationSpace, folder: Path) -> Ab
     return facade(
         scenario,
         None,
+        model=_make_forest(problem, space),
         acquisition_maximizer=maximizer,
         initial_design=RandomInitialDesign(scenario, n_configs=initial, max_ratio=1.0),
         intensifier=(
@@ -100,6 +102,27 @@ class CostScale:
     def worst(self) -> list[float]:
         """Return the worst scaled value of each objective, 1 before there is any."""
         return list(self._worst)
+
+
+def _make_forest(problem: Problem, space: ConfigurationSpace) -> RandomForest:
+    """Return the forest of SMAC's facade, the same trees in a fraction of the time.
+
+    SMAC allows 2^20 leaves, and scikit-learn allocates for all of them before it grows a tree: over 100 MB for
+    each of ten trees, mostly page faults. A tree has no more leaves than there are evaluations, so fewer do.
+    One thread, because ten small trees are done before a pool has started, and training needs the cores.
+    """
+    return RandomForest(
+        configspace=space,
+        log_y=True,
+        n_trees=10,
+        ratio_features=1.0,
+        min_samples_split=2,
+        min_samples_leaf=1,
+        max_leaf_nodes=2**14,
+        bootstrapping=True,
+        n_jobs=1,
+        seed=problem.seed,
+    )
 
 
 def _initial_configurations(problem: Problem, hyperparameters: int) -> int:
