@@ -99,9 +99,11 @@ def checkpoint_error(checkpoint: Path, model: str | None, data: DataChoice, thre
     Raises:
         InputError: If the file does not fit the model or the data, or no model is named where one is needed.
     """
+    if not checkpoint.is_file():
+        raise InputError(f"checkpoint {checkpoint}: there is no such file")
     torch.set_num_threads(threads)
     shape = image_shape(data)
-    artifact = load_artifact(checkpoint) if checkpoint.suffix == ".safetensors" and checkpoint.is_file() else None
+    artifact = load_artifact(checkpoint) if checkpoint.suffix == ".safetensors" else None
     if artifact is not None:
         if model is not None and model != artifact.design.backbone:
             raise InputError(f"{checkpoint}: an artifact of {artifact.design.backbone}, not of {model}")

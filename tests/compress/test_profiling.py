@@ -41,12 +41,15 @@ def test_depth_counts_from_the_output():
     assert [layer.arithmetic for layer in weighted(network)] == ["float"] * 14 + ["shift"] * 6
 
 
-def test_int8_normalisation_is_a_requantisation_that_costs():
-    network = resnet20({"*": Uniform()})
-    norms = [layer for layer in network.layers if "bn" in layer.name]
-    assert norms
-    assert not any(layer.fused for layer in norms)
-    assert all(layer.fused for layer in resnet20().layers if "bn" in layer.name)
+def test_normalisation_is_a_requantisation_on_integers_and_free_on_floats():
+    for network, ops in ((resnet20({"*": Uniform()}), 16 * 32 * 32), (resnet20(), 0)):
+        assert weighted(network)[0].ops == ops
+        assert all(layer.fused for layer in network.layers if "bn" in layer.name)
+
+
+def test_additions_compute_in_what_the_next_layer_reads():
+    arithmetic = {layer.name: layer.arithmetic for layer in resnet20({Depth(5): Shift("Q", 4)}).layers}
+    assert (arithmetic["add0"], arithmetic["add7"]) == ("float", "int")
 
 
 def test_grouped_and_strided_convolutions_by_hand():

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from greenshift.compress.handlers import FLOAT, storage_of
-from greenshift.profile import LayerProfile, NetworkProfile
+from greenshift.profile import Arithmetic, LayerProfile, NetworkProfile
 
 _BIAS_BYTES = 4
 _NORMS = (nn.BatchNorm2d, nn.BatchNorm1d)
@@ -24,9 +24,9 @@ class _Additions(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ARG002
         out = func(*args, **(kwargs or {}))
-        if not self.recorder.inside and func.overloadpacket in (torch.ops.aten.add, torch.ops.aten.add_):
-            if isinstance(args[1], Tensor) and args[1].dim() > 1:
-                self.recorder.elementwise("add", out, out.numel() // out.shape[0])
+        adds = func.overloadpacket in (torch.ops.aten.add, torch.ops.aten.add_)
+        if adds and not self.recorder.inside and isinstance(args[1], Tensor) and args[1].dim() > 1:
+            self.recorder.elementwise("add", out, out.numel() // out.shape[0])
         return out
 
 
@@ -58,23 +58,18 @@ class _Recorder:
         self.layers.append(LayerProfile(name, "elementwise", "float", shape, shape, 0, ops=ops, fused=fused))
 
     def _norm(self, name: str, module: nn.Module, output: Tensor) -> None:
-        """Normalisation folds into a float neighbour; on integers it is the requantisation of every output."""
-        previous = next((layer for layer in reversed(self.layers) if layer.kind != "elementwise"), None)
-        folds = previous is not None and previous.arithmetic == "float"
+        """Normalisation folds into the layer before it; on integers as the requantisation of every sum."""
+        index = next((i for i, layer in reversed(list(enumerate(self.layers))) if layer.kind != "elementwise"), None)
+        folds = index is None or self.layers[index].arithmetic == "float"
+        if index is not None and not folds:
+            ops = output.numel() // output.shape[0]
+            self.layers[index] = dataclasses.replace(self.layers[index], ops=self.layers[index].ops + ops)
         shape = tuple(output.shape[1:])
         channels = int(module.num_features)  # type: ignore[arg-type]
+        # A float neighbour keeps only a bias; a requantisation has a scale and a bias per channel.
+        size = (1 if folds else 2) * _BIAS_BYTES * channels
         self.layers.append(
-            LayerProfile(
-                name,
-                "elementwise",
-                "float" if folds else "int",
-                shape,
-                shape,
-                0,
-                ops=output.numel() // output.shape[0],
-                parameter_bytes=(1 if folds else 2) * _BIAS_BYTES * channels,
-                fused=folds,
-            )
+            LayerProfile(name, "elementwise", "float", shape, shape, 0, parameter_bytes=size, fused=True)
         )
 
 
@@ -135,17 +130,18 @@ def profile(model: nn.Module, input_shape: tuple[int, ...]) -> NetworkProfile:
         model.train(training)
         for handle in handles:
             handle.remove()
-    return NetworkProfile(_with_output_bits(recorder.layers), input_shape)
+    return NetworkProfile(_as_stored(recorder.layers), input_shape)
 
 
-def _with_output_bits(layers: list[LayerProfile]) -> tuple[LayerProfile, ...]:
-    """Let every layer write the bits that the next weighted layer reads."""
+def _as_stored(layers: list[LayerProfile]) -> tuple[LayerProfile, ...]:
+    """Let every layer write, and elementwise layers compute, what the next weighted layer reads."""
     result = []
-    bits = FLOAT.act_bits
+    bits, integers = FLOAT.act_bits, False
     for layer in reversed(layers):
         if layer.kind == "elementwise":
-            result.append(dataclasses.replace(layer, act_bits=bits, output_bits=bits))
+            arithmetic: Arithmetic = "int" if integers else "float"
+            result.append(dataclasses.replace(layer, arithmetic=arithmetic, act_bits=bits, output_bits=bits))
         else:
             result.append(dataclasses.replace(layer, output_bits=bits))
-            bits = layer.act_bits
+            bits, integers = layer.act_bits, layer.arithmetic != "float"
     return tuple(reversed(result))

@@ -1,0 +1,108 @@
+"""`greenshift select`: take one point of the front, train it for good, and test it once."""
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from greenshift.cli.output import JSON_OPTION, next_step, print_facts, print_json, shell_path
+from greenshift.config import StudyConfig
+from greenshift.errors import InputError, StudyError
+from greenshift.objectives import get_objectives, parse_constraint
+from greenshift.quantities import format_error, format_objective
+from greenshift.records import DataChoice, Evaluation
+from greenshift.report.wording import describe_design
+from greenshift.selection import choose
+from greenshift.store import Store
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("select")(select)
+
+
+def select(
+    store: Path = typer.Argument(..., help="Run folder of greenshift search."),
+    trial: int | None = typer.Option(None, help="Take this trial."),
+    max_size: str | None = typer.Option(None, help="Bound on the size, such as 256kB or 60% of float32."),
+    max_energy: str | None = typer.Option(None, help="Bound on the energy, such as 50uJ or 60%."),
+    max_latency: str | None = typer.Option(None, help="Bound on the latency, such as 20ms or 60%."),
+    max_memory: str | None = typer.Option(None, help="Bound on the working memory, such as 64KiB or 60%."),
+    seeds: int = typer.Option(3, min=1, help="Trainings with different seeds."),
+    output: Path | None = typer.Option(None, "--output", "-o", help="Artifact. [STORE/trial-N.safetensors]"),
+    as_json: bool = JSON_OPTION,
+) -> None:
+    """Retrain one point of the front on all training images and report its test error, once.
+
+    Without --trial and bounds the knee of the front is taken.
+    """
+    texts = {
+        "size_bytes": max_size,
+        "energy_j": max_energy,
+        "latency_s": max_latency,
+        "peak_memory_bytes": max_memory,
+    }
+    with Store.open(store) as opened:
+        config, evaluations = opened.config(), opened.evaluations()
+        float32, earlier = opened.facts().get("float32", {}), opened.selections()
+    bounds = [parse_constraint(name, text) for name, text in texts.items() if text is not None]
+    if trial is not None and bounds:
+        raise InputError("select: give either --trial or bounds, not both")
+    limits = {bound.objective: bound.limit(float32) for bound in bounds}
+    chosen = choose(evaluations, get_objectives(config.objectives), trial=trial, limits=limits)
+    selection = next((s for s in earlier if s["trial"] == chosen.trial), None)
+    repeated = selection is not None
+    if selection is None:
+        artifact = output or store / f"trial-{chosen.trial}.safetensors"
+        with Store.create(store, config) as writer:  # first, so that nothing is trained that cannot be recorded
+            selection = _retrain(chosen, config, seeds, artifact)
+            writer.record_selection(selection)
+    if as_json:
+        print_json(selection)
+        return
+    _print(chosen, selection, repeated=repeated)
+
+
+def _retrain(chosen: Evaluation, config: StudyConfig, seeds: int, artifact: Path) -> dict[str, Any]:
+    from greenshift.final import retrain
+    from greenshift.train import DivergedError
+
+    typer.echo(f"trial {chosen.trial}: training with {seeds} seeds on all training images", err=True)
+    try:
+        result = retrain(
+            chosen.design,
+            DataChoice(config.data, config.data_dir, config.validation_share, config.train_limit, config.seed),
+            range(config.seed, config.seed + seeds),
+            artifact,
+            epochs=chosen.design.recipe.epochs,
+            threads=config.threads,
+            cpu_watts=config.cpu_watts,
+            on_seed=lambda seed, error: typer.echo(f"seed {seed}: test error {format_error(error)}", err=True),
+        )
+    except DivergedError as error:
+        raise StudyError(f"select: the final training of trial {chosen.trial} {error}; choose another trial") from error
+    return {
+        "trial": chosen.trial,
+        "fidelity": chosen.fidelity,
+        "objectives": chosen.objectives,
+        "provenance": chosen.provenance,
+        "seeds": list(result.seeds),
+        "test_errors": list(result.test_errors),
+        "test_error": {"mean": result.mean, "std": result.std},
+        "artifact": str(result.artifact),
+        "reading": result.reading.to_json(),
+    }
+
+
+def _print(chosen: Evaluation, selection: dict[str, Any], *, repeated: bool) -> None:
+    spread = selection["test_error"]["std"]
+    text = format_error(selection["test_error"]["mean"])
+    text += "" if spread is None else f" ± {format_error(spread)} (sample std over {len(selection['seeds'])} seeds)"
+    facts = {"trial": str(chosen.trial), "design": describe_design(chosen.design)}
+    for name, value in chosen.objectives.items():
+        facts[name] = f"{format_objective(name, value)}, {chosen.provenance[name]}"
+    facts["error"] += " on validation images"
+    facts["test error"] = text + (", as reported before: a point is tested once" if repeated else ", measured")
+    facts["artifact"] = shell_path(Path(selection["artifact"]))
+    print_facts(facts)
+    next_step(f"greenshift evaluate --checkpoint {facts['artifact']} --data DATA, on the images it is meant for")
