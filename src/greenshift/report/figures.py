@@ -158,7 +158,7 @@ def _trial_series(data: ReportData) -> Series:
 def _front_series(data: ReportData) -> tuple[Json, Sequence[Evaluation]]:
     chosen = [member.trial == data.headline.recommended for member in data.front]
     outline = {"width": [3 if c else 0 for c in chosen], "color": _RECOMMENDED_COLOUR}
-    marker = {"color": FRONT_COLOUR, "size": [16 if c else 11 for c in chosen], "line": outline}
+    marker = {"color": FRONT_COLOUR, "size": [16 if c else 11 for c in chosen], "opacity": 1, "line": outline}
     style = {"name": "front, by trial", "mode": "markers+text", "text": [str(e.trial) for e in data.front]}
     return {**style, "textposition": "bottom left", "marker": marker}, data.front
 

@@ -164,12 +164,12 @@ def _payback_note(entries: Sequence[BreakEven]) -> str:
     parts = []
     for entry in entries:
         if entry.inferences is None:
-            parts.append(f"unknown against {entry.baseline}, as the energy of the search was not measured")
+            parts.append(f"after an unknown number against {entry.baseline}, as its energy was not measured")
         elif math.isinf(entry.inferences):
-            parts.append(f"never against {entry.baseline}, as it saves nothing")
+            parts.append(f"never against {entry.baseline}, as nothing is saved")
         else:
             parts.append(f"after {format_count(entry.inferences)} inferences against {entry.baseline}")
-    return f"The search has paid back its energy: {'; '.join(parts)}." if parts else ""
+    return f"The search pays back its own energy {' and '.join(parts)}." if parts else ""
 
 
 def _values(evaluation: Evaluation, objectives: Sequence[Objective]) -> str:

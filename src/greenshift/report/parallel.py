@@ -1,4 +1,4 @@
-"""Parallel coordinates of the configurations, one line per trial, in plain SVG lines."""
+"""Parallel coordinates of the configurations, one line per trial, in plain lines."""
 
 import html
 import math
@@ -8,10 +8,11 @@ from typing import Any
 from greenshift.front import comparable
 from greenshift.records import Evaluation
 from greenshift.report.data import ReportData
-from greenshift.report.figures import FRONT_COLOUR, TRIAL_COLOUR, Json, hover_text
-from greenshift.report.wording import format_setting
+from greenshift.report.figures import FRONT_COLOUR, TRIAL_COLOUR, Json
+from greenshift.report.wording import describe_name, describe_value, format_setting
 
 _LOG_RATIO = 50.0
+_MOST_LABELS = 8
 
 
 def configurations_figure(data: ReportData) -> Json:
@@ -23,29 +24,22 @@ def configurations_figure(data: ReportData) -> Json:
     """
     members = comparable(data.evaluations)
     columns = _varying(members)
-    scales = [_Scale([m.configuration[name] for m in members if name in m.configuration]) for name in columns]
+    scales = {name: _Scale([m.configuration[name] for m in members if name in m.configuration]) for name in columns}
     on_front = {id(e) for e in data.front}
-    traces = []
-    for member in sorted(members, key=lambda e: id(e) in on_front):
-        front = id(member) in on_front
-        pairs = zip(columns, scales, strict=True)
-        heights = [scale.place(member.configuration[n]) if n in member.configuration else None for n, scale in pairs]
-        traces.append(
-            {"x": list(range(len(columns))), "y": heights, "mode": "lines+markers", "name": f"trial {member.trial}"}
-            | {"line": {"color": FRONT_COLOUR if front else TRIAL_COLOUR, "width": 2.5 if front else 1}}
-            | {"marker": {"size": 7 if front else 4}, "opacity": 1 if front else 0.45, "showlegend": False}
-            | {"hoverinfo": "text", "hovertext": [hover_text(member)] * len(columns)}
-        )
-    labels = [_label(i, text, y) for i, scale in enumerate(scales) for text, y in scale.labels()]
+    others = [member for member in members if id(member) not in on_front]
+    traces = [_lines(others, scales, {"color": TRIAL_COLOUR, "width": 1}, 4, 0.5)]
+    traces += [_lines([member], scales, {"color": FRONT_COLOUR, "width": 2.5}, 7, 1) for member in data.front]
     layout = {
         "xaxis": {
             "tickvals": list(range(len(columns))),
             "ticktext": [html.escape(c.replace("_", " ")) for c in columns],
         }
-        | {"range": [-0.3, len(columns) - 0.4], "showgrid": True, "side": "top"},
+        | {"range": [-0.2, len(columns) - 0.3], "side": "top", "showline": False, "zeroline": False},
         "yaxis": {"visible": False, "range": [-0.06, 1.06]},
-        "annotations": labels,
+        "margin": {"l": 10, "r": 40, "t": 50, "b": 10},
+        "annotations": [_label(i, *label) for i, scale in enumerate(scales.values()) for label in scale.labels()],
         "hovermode": "closest",
+        "showlegend": False,
     }
     return {"id": "configurations", "data": traces, "layout": layout, "views": []}
 
@@ -61,24 +55,41 @@ class _Scale:
 
     def place(self, value: Any) -> float:
         if not self._numeric:
-            return self._values.index(value) / max(len(self._values) - 1, 1)
+            return self._values.index(value) / (len(self._values) - 1)
         low, high, own = (math.log(v) if self._log else v for v in (self._values[0], self._values[-1], value))
-        return float((own - low) / (high - low)) if high > low else 0.5
+        return float((own - low) / (high - low))
 
     def labels(self) -> list[tuple[str, float]]:
-        shown = [self._values[0], self._values[-1]] if self._numeric and len(self._values) > 4 else self._values
-        return [(format_setting(value), self.place(value)) for value in shown]
+        few = len(self._values) <= _MOST_LABELS and (not self._numeric or not isinstance(self._values[0], float))
+        shown = self._values if few else [self._values[0], self._values[-1]]
+        return [
+            (f"{value:.2g}" if isinstance(value, float) else format_setting(value), self.place(value))
+            for value in shown
+        ]
+
+
+def _lines(members: Sequence[Evaluation], scales: dict[str, _Scale], line: Json, size: int, opacity: float) -> Json:
+    """One trace for all members, with a gap after each."""
+    x: list[int | None] = []
+    y: list[float | None] = []
+    text: list[str] = []
+    for member in members if scales else ():
+        own = member.configuration
+        x += [*range(len(scales)), None]
+        y += [*(scale.place(own[name]) if name in own else None for name, scale in scales.items()), None]
+        values = ", ".join(describe_value(name, value) for name, value in member.objectives.items())
+        head = html.escape(f"{describe_name(member)}: {values}") + "<br>"
+        text += [*(head + html.escape(f"{name} = {format_setting(own.get(name, '–'))}") for name in scales), ""]
+    style = {"mode": "lines+markers", "line": line, "marker": {"size": size}, "opacity": opacity}
+    return {"x": x, "y": y, "hoverinfo": "text", "hovertext": text, **style}
 
 
 def _varying(members: Sequence[Evaluation]) -> list[str]:
     """Names of the hyperparameters with more than one value, in the order of the space."""
     names = dict.fromkeys(name for member in members for name in member.configuration)
-    return [n for n in names if len({str(m.configuration[n]) for m in members if n in m.configuration}) > 1]
+    return [n for n in names if len({m.configuration[n] for m in members if n in m.configuration}) > 1]
 
 
 def _label(column: int, text: str, height: float) -> Json:
-    return {"x": column, "y": height, "text": html.escape(text), "showarrow": False} | {
-        "xanchor": "left",
-        "xshift": 6,
-        "font": {"size": 11},
-    }
+    place = {"x": column, "y": height, "xanchor": "left", "xshift": 7}
+    return {**place, "text": html.escape(text), "showarrow": False, "font": {"size": 11}, "opacity": 0.85}

@@ -7,8 +7,15 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from greenshift.config import StudyConfig, to_mapping
 from greenshift.report.data import Reproduction
 
+# Options of `greenshift search` that are not called like their field.
+_OPTIONS = {
+    "fidelity_min": "min-fidelity",
+    "fidelity_max": "max-fidelity",
+    "carbon_intensity_g_per_kwh": "carbon-intensity",
+}
 _PACKAGES = ("greenshift", "torch", "numpy", "ConfigSpace", "smac", "plotly")
 
 
@@ -24,20 +31,21 @@ def reproduction(config: Mapping[str, Any], command: str | None = None) -> Repro
 
 
 def search_command(config: Mapping[str, Any]) -> str:
-    """Return the command line that starts the study, one option per field that is set.
+    """Return the command line that starts the study: one option per field that is not at its default.
 
     Args:
         config: The study's fields.
     """
+    defaults = to_mapping(StudyConfig())
     words = ["greenshift", "search"]
     for name, value in config.items():
-        option = "--" + name.replace("_", "-").removesuffix("-g-per-kwh")
+        if value == defaults[name]:
+            continue
+        option = _OPTIONS.get(name, name.replace("_", "-"))
         if isinstance(value, bool):
-            words.append(option if value else option.replace("--", "--no-", 1))
-        elif isinstance(value, list | tuple):
-            words += [option, ",".join(map(str, value))]
-        elif value is not None:
-            words += [option, str(value)]
+            words.append(f"--{option}" if value else f"--no-{option}")
+        else:
+            words += [f"--{option}", ",".join(value) if isinstance(value, list | tuple) else str(value)]
     return shlex.join(words)
 
 

@@ -1,6 +1,7 @@
 """Designs, fidelities and objectives in words."""
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from functools import singledispatch
 from typing import Any
@@ -85,6 +86,16 @@ def describe_fidelity(fidelity: Mapping[str, float]) -> str:
     return ", ".join(parts) or "full"
 
 
+def describe_range(config: Mapping[str, Any]) -> str:
+    """Say which resource a study's trials differ in, such as `epochs, 2 to 18`."""
+    if config["fidelity"] is None:
+        return "every trial is a full training"
+    name, low, high = config["fidelity"].replace("_", " "), config["fidelity_min"], config["fidelity_max"]
+    if low is None and high is None:
+        return str(name)
+    return f"{name}, {low or 'least'} to {high or 'most'}"
+
+
 def describe_fit(cost: Mapping[str, Any] | None) -> str:
     """Say whether a network fits its target, or why not."""
     if cost is None:
@@ -110,7 +121,14 @@ def describe_configuration(configuration: Mapping[str, Any]) -> tuple[str, ...]:
 def describe_limits(config: Mapping[str, Any]) -> str:
     """Say which constraints a study has, such as `at most 256kB of storage`, or `none`."""
     nouns = {"max_size": "storage", "max_energy": "energy", "max_latency": "time", "max_memory": "memory"}
-    return ", ".join(f"at most {config[key]} of {noun}" for key, noun in nouns.items() if config.get(key)) or "none"
+    parts = [f"at most {describe_amount(config[key])} of {noun}" for key, noun in nouns.items() if config.get(key)]
+    return ", ".join(parts) or "none"
+
+
+def describe_amount(text: str) -> str:
+    """Write a budget or a bound as a person would: `8trials,60%` becomes `8 trials, 60 % of float32's`."""
+    spaced = re.sub(r"(?<=[\d.])(?=[A-Za-zµ%])", " ", text.replace(" ", "")).replace(",", ", ")
+    return spaced.replace("%", "% of float32's")
 
 
 def describe_energy(energy_j: float | None, provenance: str) -> str:

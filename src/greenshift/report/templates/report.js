@@ -1,10 +1,12 @@
 "use strict";
 const figures = JSON.parse(document.getElementById("figures").textContent);
+// A list of our own: the default has a button that sends the figure to a server.
+const BUTTONS = ["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d", "toImage"];
 const element = (figure) => document.getElementById("plot-" + figure.id);
 
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
 function theme() {
-  const style = getComputedStyle(document.documentElement);
-  const colour = (name) => style.getPropertyValue(name).trim();
   const axis = { gridcolor: colour("--line"), zerolinecolor: colour("--line"), linecolor: colour("--soft"), automargin: true };
   return {
     paper_bgcolor: "rgba(0,0,0,0)",
@@ -22,12 +24,13 @@ function layout(figure, view) {
   const { axis, ...rest } = theme();
   const own = figure.layout;
   const xaxis = view === undefined ? own.xaxis : figure.views[view].axis;
-  return { ...rest, ...own, xaxis: { ...axis, ...xaxis }, yaxis: { ...axis, ...own.yaxis } };
+  const annotations = (own.annotations ?? []).map((label) => ({ ...label, bgcolor: colour("--panel") }));
+  return { ...rest, ...own, annotations, xaxis: { ...axis, ...xaxis }, yaxis: { ...axis, ...own.yaxis } };
 }
 
 function draw(figure, view) {
   const data = view === undefined ? figure.data : figure.data.map((trace, i) => ({ ...trace, x: figure.views[view].x[i] }));
-  const options = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+  const options = { responsive: true, displaylogo: false, modeBarButtons: [BUTTONS], plotlyServerURL: "" };
   return Plotly.react(element(figure), data, layout(figure, view), options);
 }
 

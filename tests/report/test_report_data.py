@@ -1,0 +1,160 @@
+import math
+
+import pytest
+from report_samples import CONFIG, CONSUMED, evaluation, network_cost, reading, study
+
+from greenshift.errors import InputError
+from greenshift.records import Evaluation
+from greenshift.report import ReportData, report_data
+from greenshift.report.data import dominating
+from greenshift.report.economics import break_even
+
+SELECTION = {
+    "trial": 12,
+    "test_error": {"mean": 0.021, "std": 0.002},
+    "seeds": [0, 1, 2],
+    "artifact": "trial-12.safetensors",
+}
+
+
+def report(evaluations: list[Evaluation], consumed: object = CONSUMED, **config: object) -> ReportData:
+    return report_data({**CONFIG, **config}, evaluations, consumed)  # type: ignore[arg-type]
+
+
+def small() -> list[Evaluation]:
+    """Two baselines and a front of two; trial 0 saves against both, trial 1 against none."""
+    return [
+        evaluation(-1, 0.010, 90e-6, label="float32"),
+        evaluation(-2, 0.015, 30e-6, label="int8"),
+        evaluation(0, 0.030, 10e-6),
+        evaluation(1, 0.005, 100e-6),
+    ]
+
+
+def test_front_and_counts_of_a_whole_study() -> None:
+    evaluations = study()
+    data = report(evaluations)
+    assert data.outcomes == {"ok": 32, "failed": 4, "infeasible": 4, "interrupted": 0}
+    assert len(data.baselines) == 5
+    assert len(data.curve) == 36
+    errors = [member.objectives["error"] for member in data.front]
+    energies = [member.objectives["energy_j"] for member in data.front]
+    assert len(errors) > 3
+    assert errors == sorted(errors)
+    assert energies == sorted(energies, reverse=True)
+    assert {member.fidelity["epochs"] for member in data.front} == {18.0}
+
+
+def test_dominance_by_baselines() -> None:
+    data = report([*small(), evaluation(2, 0.012, 95e-6), evaluation(3, 0.02, 40e-6)])
+    assert data.dominated_by == {0: (), 1: (), 2: ("float32",), 3: ("int8",)}
+    assert "The int8 baseline dominates 1 of 4 front points." in data.headline.notes
+    worse = evaluation(2, 0.020, 95e-6)
+    assert dominating(worse, data.baselines, data.objectives) == ("float32", "int8")
+    assert dominating(evaluation(4, 0.015, 30e-6), data.baselines, data.objectives) == ()
+
+
+def test_break_even_is_search_energy_over_saved_energy() -> None:
+    data = report(small())
+    found = {(entry.trial, entry.baseline): entry for entry in data.break_evens}
+    assert set(found) == {(0, "float32"), (0, "int8"), (1, "float32"), (1, "int8")}
+    assert found[0, "float32"].inferences == pytest.approx(684.0 / 80e-6)
+    assert found[0, "int8"].inferences == pytest.approx(684.0 / 20e-6)
+    assert found[0, "int8"].error_difference == pytest.approx(0.015)
+    assert found[1, "int8"].inferences == math.inf
+    assert found[1, "int8"].saved_j == pytest.approx(-70e-6)
+
+
+def test_energy_that_was_not_measured_stays_unknown() -> None:
+    data = report([*small(), evaluation(2, 0.011, 12e-6)], reading(100.0, None))
+    found = {(entry.trial, entry.baseline): entry.inferences for entry in data.break_evens}
+    assert found[0, "int8"] is None
+    assert found[1, "int8"] == math.inf
+    assert data.emissions_g is None
+    assert "after an unknown number against float32, as its energy was not measured" in " ".join(data.headline.notes)
+
+
+def test_a_free_search_pays_back_at_once_and_nothing_saved_never_pays() -> None:
+    assert break_even(0.0, 1e-6) == 0
+    assert break_even(0.0, 0.0) == math.inf
+    assert break_even(10.0, 2.5) == 4
+
+
+def test_emissions_are_energy_times_intensity() -> None:
+    assert report(small(), carbon_intensity_g_per_kwh=500.0).emissions_g == pytest.approx(684.0 / 3.6e6 * 500)
+
+
+def test_the_answer_compares_the_knee_with_float32_and_int8() -> None:
+    data = report([*small(), evaluation(2, 0.011, 12e-6)])
+    assert data.headline.recommended == 2
+    assert data.headline.answer == (
+        "Trial 2: 1.10 % validation error at 12.0 µJ per inference; "
+        "against float32: 7.5x less energy, +0.10 points of error; "
+        "against int8: 2.5x less energy, -0.40 points of error."
+    )
+    assert "No baseline dominates any of the 3 front points." in data.headline.notes
+    assert any("after 8.77 million inferences against float32" in note for note in data.headline.notes)
+
+
+def test_the_answer_is_a_baseline_if_baselines_dominate_the_whole_front() -> None:
+    data = report([evaluation(-2, 0.01, 5e-6, label="int8"), evaluation(0, 0.03, 10e-6), evaluation(1, 0.02, 20e-6)])
+    assert data.headline.recommended is None
+    assert data.headline.answer.startswith("Ship the int8 baseline: 1.00 % validation error at 5.00 µJ per inference.")
+    assert "The search was not worth it so far" in data.headline.answer
+
+
+def test_a_network_that_does_not_fit_is_not_recommended() -> None:
+    limit = ("flash: 412 kB of 256 kB",)
+    data = report([evaluation(0, 0.03, 10e-6), evaluation(1, 0.005, 12e-6, limits=limit)])
+    assert data.headline.recommended == 0
+    alone = report([evaluation(1, 0.005, 12e-6, limits=limit)])
+    assert alone.headline.recommended is None
+    assert alone.headline.answer == "No front point fits cortex-m4: Trial 1 flash: 412 kB of 256 kB."
+
+
+@pytest.mark.parametrize(
+    ("evaluations", "answer"),
+    [
+        ([], "No trial has finished yet."),
+        ([evaluation(0, outcome="failed", reason="x")], "No answer: none of 1 trials gave a trained network."),
+    ],
+)
+def test_a_study_without_a_front(evaluations: list[Evaluation], answer: str) -> None:
+    data = report(evaluations)
+    assert data.headline.answer == answer
+    assert (data.front, data.break_evens, data.baseline_hypervolume) == ((), (), None)
+
+
+def test_reasons_that_differ_in_figures_only_are_one() -> None:
+    failed = [evaluation(n, outcome="failed", reason=f"loss is {n}.5 in epoch 3") for n in range(3)]
+    refused = [evaluation(9, outcome="infeasible", reason="too large")]
+    reasons = report([*refused, *failed]).reasons
+    assert [(r.outcome, r.reason, r.varies, r.trials) for r in reasons] == [
+        ("failed", "loss is 0.5 in epoch 3", True, (0, 1, 2)),
+        ("infeasible", "too large", False, (9,)),
+    ]
+
+
+def test_notes_say_if_baselines_were_not_trained_alike_or_the_fidelity_is_not_full() -> None:
+    notes = " ".join(report([evaluation(-1, 0.01, 9e-5, label="float32"), evaluation(0, epochs=6)]).headline.notes)
+    assert "The front was reached at 6 epochs; full fidelity is 18." in notes
+    assert "Not trained alike: the front at 6 epochs, but float32 otherwise." in notes
+
+
+def test_selections() -> None:
+    data = report_data(CONFIG, small(), CONSUMED, [SELECTION])
+    (selection,) = data.selections
+    assert (selection.trial, selection.test_error, selection.test_error_std, selection.seeds) == (12, 0.021, 0.002, 3)
+
+
+def test_an_unknown_objective_is_bad_input() -> None:
+    with pytest.raises(InputError, match="unknown objective 'speed'"):
+        report(small(), objectives=["error", "speed"])
+
+
+def test_samples_have_the_form_of_a_real_cost() -> None:
+    from dataclasses import fields
+
+    from greenshift.targets import Cost
+
+    assert set(network_cost(1.0)) == {field.name for field in fields(Cost)} - {"layers"}
