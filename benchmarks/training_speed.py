@@ -107,7 +107,11 @@ def main() -> None:
         ours = seconds[f"fused {kind}, {fast}, channels_last"]
         for peer in (f"unfused {kind}, float32", f"float network, {fast}, channels_last"):
             values = [b / a for a, b in zip(ours, seconds[peer], strict=True)]
-            ratios[f"{kind} over {peer}"] = {"median": statistics.median(values), "min": min(values), "max": max(values)}
+            ratios[f"{kind} over {peer}"] = {
+                "median": statistics.median(values),
+                "min": min(values),
+                "max": max(values),
+            }
     rates = {name: args.batch / statistics.median(values) for name, values in seconds.items()}
     capabilities = torch.cpu.get_capabilities()
     isa = [name for name in ("avx2", "avx512_f", "avx512_bf16", "amx_bf16") if capabilities.get(name)]

@@ -1,0 +1,5 @@
+"""`python -m greenshift`."""
+
+from greenshift.cli import main
+
+main()
