@@ -45,7 +45,7 @@ class _Layout:
     train: tuple[tuple[str, int], ...]
     test: tuple[str, int]
     label_bytes: int
-    label_key: bytes
+    label_key: str
     classes: tuple[str, ...]
 
 
@@ -56,7 +56,7 @@ _CIFAR10 = _Layout(
     train=tuple((f"data_batch_{index}", 10_000) for index in range(1, 6)),
     test=("test_batch", 10_000),
     label_bytes=1,
-    label_key=b"labels",
+    label_key="labels",
     classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
 )
 _CIFAR100 = _Layout(
@@ -66,7 +66,7 @@ _CIFAR100 = _Layout(
     train=(("train", 50_000),),
     test=("test", 10_000),
     label_bytes=2,
-    label_key=b"fine_labels",
+    label_key="fine_labels",
     classes=tuple(_FINE_CLASSES.split()),
 )
 
@@ -128,13 +128,16 @@ def _read_python(place: Path, stem: str, count: int, layout: _Layout) -> tuple[T
     except Exception as error:
         # A damaged pickle raises nearly anything.
         raise InputError(f"{path} is damaged or no CIFAR batch ({error}); unpack the official archive again") from error
-    pixels = batch.get(b"data") if isinstance(batch, dict) else None
-    labels = batch.get(layout.label_key) if isinstance(batch, dict) else None
+    # Python 2 wrote the official files, so their keys are bytes; whoever wrote them again has strings.
+    entries = batch.items() if isinstance(batch, dict) else ()
+    fields = {key.decode("latin1") if isinstance(key, bytes) else key: value for key, value in entries}
+    pixels, labels = fields.get("data"), fields.get(layout.label_key)
     if not isinstance(pixels, np.ndarray) or not isinstance(labels, list | np.ndarray):
-        raise InputError(f"{path} has no 'data' and '{layout.label_key.decode()}': it is no {layout.name} batch")
-    if pixels.dtype != np.uint8 or pixels.shape != (count, _PIXELS) or len(labels) != count:
+        raise InputError(f"{path} has no 'data' and '{layout.label_key}': it is no {layout.name} batch")
+    whole = all(isinstance(label, int | np.integer) for label in labels)
+    if pixels.dtype != np.uint8 or pixels.shape != (count, _PIXELS) or len(labels) != count or not whole:
         found = f"{pixels.dtype} {pixels.shape} with {len(labels)} labels"
-        raise InputError(f"{path} holds {found}, not uint8 ({count}, {_PIXELS}) with {count} labels")
+        raise InputError(f"{path} holds {found}, not uint8 ({count}, {_PIXELS}) with {count} whole numbers as labels")
     return _tensors(path, pixels, np.asarray(labels), layout)
 
 
@@ -146,15 +149,28 @@ def _tensors(path: Path, pixels: NDArray[Any], labels: NDArray[Any], layout: _La
     return torch.from_numpy(images.copy()), torch.from_numpy(labels.astype(np.int64))
 
 
+def _encode_latin1(text: str, _encoding: str) -> bytes:
+    """Stand in for `_codecs.encode`, by which protocol 2 writes bytes, without its other codecs."""
+    return text.encode("latin1")
+
+
+# By their names up to NumPy 1; NumPy 2 moved `numpy.core` to `numpy._core`.
+_ALLOWED: dict[tuple[str, str], Any] = {
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+    ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
+    ("numpy.core.multiarray", "scalar"): np.int64(0).__reduce__()[0],
+    ("numpy.core.numeric", "_frombuffer"): np.empty(0).__reduce_ex__(5)[0],
+    ("_codecs", "encode"): _encode_latin1,
+}
+
+
 class _ArrayUnpickler(pickle.Unpickler):
     """Unpickles NumPy arrays in plain containers and refuses everything else: pickles can run code."""
 
     def find_class(self, module: str, name: str) -> Any:
         """Return the few callables that array pickles need."""
-        if (module, name) == ("numpy", "ndarray"):
-            return np.ndarray
-        if (module, name) == ("numpy", "dtype"):
-            return np.dtype
-        if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name == "_reconstruct":
-            return np.empty(0).__reduce__()[0]
+        allowed = _ALLOWED.get((module.replace("numpy._core.", "numpy.core."), name))
+        if allowed is not None:
+            return allowed
         raise pickle.UnpicklingError(f"it asks for {module}.{name}")

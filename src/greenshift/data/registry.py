@@ -58,7 +58,7 @@ def load_dataset(name: str, folder: str | None = None) -> Dataset:
     if name in _LOADERS:
         return _load(name, search_path(folder))
     path, size = parse_folder(name)
-    if path.is_dir():
+    if name and path.is_dir():
         return _load_folder(name, path.resolve(), size)
     close = difflib.get_close_matches(name, dataset_names(), n=2)
     hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(dataset_names())}"
