@@ -48,7 +48,7 @@ def test_front_and_counts_of_a_whole_study() -> None:
 def test_dominance_by_baselines() -> None:
     data = report([*small(), evaluation(2, 0.012, 95e-6), evaluation(3, 0.02, 40e-6)])
     assert data.dominated_by == {0: (), 1: (), 2: ("float32",), 3: ("int8",)}
-    assert "The int8 baseline dominates 1 of 4 front points." in data.headline.notes
+    assert "Baselines dominate 2 of 4 front points (float32 1, int8 1)." in data.headline.notes
     worse = evaluation(2, 0.020, 95e-6)
     assert dominating(worse, data.baselines, data.objectives) == ("float32", "int8")
     assert dominating(evaluation(4, 0.015, 30e-6), data.baselines, data.objectives) == ()
@@ -71,7 +71,7 @@ def test_energy_that_was_not_measured_stays_unknown() -> None:
     assert found[0, "int8"] is None
     assert found[1, "int8"] == math.inf
     assert data.emissions_g is None
-    assert "after an unknown number against float32, as its energy was not measured" in " ".join(data.headline.notes)
+    assert "Whether the search pays back is unknown, as its energy was not measured." in data.headline.notes
 
 
 def test_a_free_search_pays_back_at_once_and_nothing_saved_never_pays() -> None:
@@ -94,6 +94,21 @@ def test_the_answer_compares_the_knee_with_float32_and_int8() -> None:
     )
     assert "No baseline dominates any of the 3 front points." in data.headline.notes
     assert any("after 8.77 million inferences against float32" in note for note in data.headline.notes)
+
+
+def test_a_recommended_network_that_saves_nothing_never_pays_back() -> None:
+    data = report([*small()[:2], evaluation(1, 0.005, 100e-6)])
+    assert data.headline.recommended == 1
+    assert (
+        "The search never pays back its own energy: nothing is saved against float32 and int8." in data.headline.notes
+    )
+
+
+def test_of_two_equally_good_points_the_cheaper_one_is_recommended() -> None:
+    data = report(small())
+    assert data.headline.recommended == 0
+    mixed = report([*small()[:2], evaluation(3, 0.008, 50e-6)])
+    assert mixed.headline.notes[-1].endswith("inferences against float32, never against int8.")
 
 
 def test_the_answer_is_a_baseline_if_baselines_dominate_the_whole_front() -> None:

@@ -160,13 +160,19 @@ def _front_series(data: ReportData) -> tuple[Json, Sequence[Evaluation]]:
     outline = {"width": [3 if c else 0 for c in chosen], "color": _RECOMMENDED_COLOUR}
     marker = {"color": FRONT_COLOUR, "size": [16 if c else 11 for c in chosen], "opacity": 1, "line": outline}
     style = {"name": "front, by trial", "mode": "markers+text", "text": [str(e.trial) for e in data.front]}
-    return {**style, "textposition": "bottom left", "marker": marker}, data.front
+    return {**style, "textposition": "bottom left", "cliponaxis": False, "marker": marker}, data.front
 
 
 def _baseline_series(data: ReportData) -> Series:
     return [
         (
-            {"name": b.label, "mode": "markers+text", "text": [b.label], "textposition": "top center"}
+            {
+                "name": b.label,
+                "mode": "markers+text",
+                "text": [b.label],
+                "textposition": "top center",
+                "cliponaxis": False,
+            }
             | {"marker": {"color": colour, "symbol": symbol, "size": 13}},
             [b],
         )

@@ -1,6 +1,7 @@
 """The question of a study and its answer, in sentences with numbers, also if the answer is a baseline."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -128,11 +129,12 @@ def _answer_without_front(evaluations: Sequence[Evaluation]) -> str:
 def _dominance_notes(dominated_by: Mapping[int, tuple[str, ...]]) -> list[str]:
     if not dominated_by:
         return []
-    labels = sorted({label for labels in dominated_by.values() for label in labels})
-    counts = [(label, sum(label in labels for labels in dominated_by.values())) for label in labels]
+    counts = Counter(label for labels in dominated_by.values() for label in labels)
     if not counts:
         return [f"No baseline dominates any of the {len(dominated_by)} front points."]
-    return [f"The {label} baseline dominates {count} of {len(dominated_by)} front points." for label, count in counts]
+    beaten = sum(bool(labels) for labels in dominated_by.values())
+    each = ", ".join(f"{label} {count}" for label, count in counts.most_common())
+    return [f"Baselines dominate {beaten} of {len(dominated_by)} front points ({each})."]
 
 
 def _fidelity_notes(
@@ -161,15 +163,18 @@ def _failure_notes(evaluations: Sequence[Evaluation]) -> list[str]:
 
 
 def _payback_note(entries: Sequence[BreakEven]) -> str:
-    parts = []
-    for entry in entries:
-        if entry.inferences is None:
-            parts.append(f"after an unknown number against {entry.baseline}, as its energy was not measured")
-        elif math.isinf(entry.inferences):
-            parts.append(f"never against {entry.baseline}, as nothing is saved")
-        else:
-            parts.append(f"after {format_count(entry.inferences)} inferences against {entry.baseline}")
-    return f"The search pays back its own energy {' and '.join(parts)}." if parts else ""
+    paying = [entry for entry in entries if entry.inferences is None or math.isfinite(entry.inferences)]
+    never = " and ".join(entry.baseline for entry in entries if entry not in paying)
+    if not paying:
+        return f"The search never pays back its own energy: nothing is saved against {never}." if never else ""
+    if paying[0].inferences is None:
+        return "Whether the search pays back is unknown, as its energy was not measured."
+    parts = [
+        f"after {format_count(e.inferences)} inferences against {e.baseline}"
+        for e in paying
+        if e.inferences is not None
+    ]
+    return f"The search pays back its own energy {' and '.join(parts)}{f', never against {never}' if never else ''}."
 
 
 def _values(evaluation: Evaluation, objectives: Sequence[Objective]) -> str:
@@ -182,7 +187,8 @@ def _knee(members: Sequence[Evaluation], objectives: Sequence[Objective]) -> Eva
     for member in members:
         values = [member.objectives[objective.name] for objective in objectives]
         rows.append([math.log(v) if o.log and v > 0 else v for v, o in zip(values, objectives, strict=True)])
-    return members[knee(rows)]
+    # From the far end of the front, so that of two equally good points the one that costs less is taken.
+    return members[len(rows) - 1 - knee(rows[::-1])]
 
 
 def _name(evaluation: Evaluation) -> str:

@@ -93,7 +93,7 @@ def describe_range(config: Mapping[str, Any]) -> str:
     name, low, high = config["fidelity"].replace("_", " "), config["fidelity_min"], config["fidelity_max"]
     if low is None and high is None:
         return str(name)
-    return f"{name}, {low or 'least'} to {high or 'most'}"
+    return f"{name}, {f'{low} to' if low else 'up to'} {high or 'the full value'}"
 
 
 def describe_fit(cost: Mapping[str, Any] | None) -> str:
