@@ -1,8 +1,8 @@
 """The loop itself.
 
 Up to `workers` evaluations are under way in a window. A result is recorded the moment it is there, but
-told to the optimizer in the order of submission, and a new proposal is asked for only when the window's
-first has been told. So what is proposed depends on the seed and on the number of workers, never on timing.
+told to the optimizer in the order of submission, one before each new proposal once the window is full. So
+what is proposed depends on the seed and on the number of workers, never on timing.
 
 A budget is checked before an evaluation starts, never within one: one of time or energy is overrun by
 at most the evaluations under way.
@@ -218,18 +218,20 @@ class _Search:
             return  # it came before the evaluation did; the flight is cut short like any other
 
     def _collect(self) -> None:
-        """Wait for a result, record what is there, tell what is next in order."""
-        under_way = [flight.future for flight in self._window if flight.evaluation is None]
-        try:
-            with self._interrupts.at_once():
-                wait(under_way, return_when=FIRST_COMPLETED)
-        except KeyboardInterrupt:
-            return
+        """Record what is there, wait if the window's first is not among it, and tell that one."""
+        if self._window[0].evaluation is None:
+            under_way = [flight.future for flight in self._window if flight.evaluation is None]
+            try:
+                with self._interrupts.at_once():
+                    wait(under_way, return_when=FIRST_COMPLETED)
+            except KeyboardInterrupt:
+                return
         for flight in self._window:
             if flight.evaluation is None and flight.future.done():
                 self._settle(flight)
-        while self._window and self._window[0].evaluation is not None:
-            self._tell(self._window[0].evaluation)
+        first = self._window[0].evaluation
+        if first is not None:  # one only: the next is told after the next proposal, whenever it was ready
+            self._tell(first)
             self._window.popleft()
 
     def _settle(self, flight: Flight) -> None:
