@@ -25,8 +25,10 @@ give another forest.
 """
 
 import copy
+import shutil
 import tempfile
 import warnings
+import weakref
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -44,6 +46,7 @@ from greenshift.optimize.random import RandomOptimizer
 from greenshift.optimize.smac_facade import CostScale, make_facade
 
 _LOOKAHEAD = 32
+_PATIENCE = 100
 
 Slot = tuple[Key, float | None]
 
@@ -76,14 +79,15 @@ class SmacOptimizer:
     def __init__(self, problem: Problem) -> None:
         """Set up SMAC on a copy of the space; its files go to a temporary folder."""
         self._problem = problem
-        self._folder = tempfile.TemporaryDirectory(prefix="greenshift-smac-")
+        folder = tempfile.mkdtemp(prefix="greenshift-smac-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self._space = copy.deepcopy(problem.space)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # SMAC's use of ConfigSpace
-            self._facade = make_facade(problem, self._space, Path(self._folder.name))
+            self._facade = make_facade(problem, self._space, Path(folder))
         self._costs = CostScale(len(problem.objectives))
         chosen = self._facade.intensifier.config_generator
-        self._facade.intensifier._config_generator = self._replayed(chosen)  # type: ignore[assignment] # SMAC's slip
+        self._facade.intensifier._config_generator = self._configurations(chosen)  # type: ignore[assignment] # SMAC's slip
         self._crashed: list[TrialInfo] = []
         self._rest: RandomOptimizer | None = None
         self._keys: dict[int, Key] = {}
@@ -158,29 +162,34 @@ class SmacOptimizer:
         for key, fidelity in list(self._unmatched):
             self._tell_smac(TrialInfo(Sample(self._space, values=dict(key)), seed=0, budget=fidelity))
 
-    def _replayed(self, generator: Iterator[Sample]) -> Iterator[Sample]:
-        """Yield what SMAC chooses while this is what was told, else what was told, then what SMAC chooses."""
+    def _configurations(self, chosen: Iterator[Sample]) -> Iterator[Sample]:
+        """Yield what SMAC chooses while this is what was told, else what was told, then what SMAC chooses.
+
+        Before it has data SMAC may choose a configuration again, which would take a place in the bracket.
+        """
         diverged: list[Sample] = []
-        while True:
+        repeats = 0
+        while repeats < _PATIENCE:
             if diverged and self._undrawn:
-                key = min(self._undrawn, key=self._trials.__getitem__)
-                sample = Sample(self._space, values=dict(key))
+                told = min(self._undrawn, key=self._trials.__getitem__)
+                sample = Sample(self._space, values=dict(told))
                 self._facade.intensifier.config_selector._processed_configs.append(sample)
             elif diverged:
                 sample = diverged.pop()
-                key = configuration_key(sample)
+            elif (following := next(chosen, None)) is None:
+                return
             else:
-                try:
-                    sample = next(generator)
-                except StopIteration:
-                    return
-                key = configuration_key(sample)
-                if self._undrawn and key not in self._undrawn:
-                    diverged.append(sample)
-                    continue
-            self._undrawn.discard(key)
-            self._drawn.add(key)
-            yield sample
+                sample = following
+            key = configuration_key(sample)
+            if key in self._drawn:
+                repeats += 1
+            elif self._undrawn and key not in self._undrawn:
+                diverged.append(sample)
+            else:
+                repeats = 0
+                self._undrawn.discard(key)
+                self._drawn.add(key)
+                yield sample
 
     def _ask_new(self) -> TrialInfo | None:
         """Return SMAC's next proposal that has not been told yet, or None if it has no more."""
