@@ -19,7 +19,6 @@ from greenshift.objectives import Objective, get_objectives
 from greenshift.pareto import non_dominated
 from greenshift.records import Evaluation
 from greenshift.report.economics import BreakEven, break_evens
-from greenshift.report.headline import Headline, write_headline
 
 
 class Consumed(Protocol):
@@ -112,7 +111,6 @@ class ReportData:
         front: The front, sorted by the first objective.
         baselines: Baselines that ended `ok`.
         dominated_by: Per front trial the labels of the baselines that dominate it; empty tuples included.
-        headline: The question and the answer.
         curve: Hypervolume against cost.
         reference: Worst corner of the hypervolume, in the objectives' units.
         baseline_hypervolume: Hypervolume of the baselines alone, or None if there are none.
@@ -131,7 +129,6 @@ class ReportData:
     front: tuple[Evaluation, ...]
     baselines: tuple[Evaluation, ...]
     dominated_by: Mapping[int, tuple[str, ...]]
-    headline: Headline
     curve: tuple[CurvePoint, ...]
     reference: tuple[float, ...]
     baseline_hypervolume: float | None
@@ -171,8 +168,6 @@ def report_data(
     baselines = tuple(e for e in evaluations if e.role == "baseline" and e.outcome == "ok")
     dominated_by = {member.trial: dominating(member, baselines, objectives) for member in members}
     reference = study_reference(evaluations, objectives, known)
-    chosen = tuple(map(read_selection, selections))
-    payback = break_evens(members, baselines, consumed.energy_j)
     intensity = config["carbon_intensity_g_per_kwh"]
     values = [objective_values(b, objectives) for b in baselines]
     return ReportData(
@@ -182,16 +177,15 @@ def report_data(
         front=tuple(members),
         baselines=baselines,
         dominated_by=dominated_by,
-        headline=write_headline(config, objectives, members, baselines, dominated_by, payback, evaluations),
         curve=tuple(hypervolume_curve(evaluations, objectives, reference)),
         reference=reference,
         baseline_hypervolume=front_hypervolume(values, objectives, reference) if values else None,
-        break_evens=payback,
+        break_evens=break_evens(members, baselines, consumed.energy_j),
         consumed=consumed,
         emissions_g=None if consumed.energy_j is None else carbon_g(consumed.energy_j, intensity),
         outcomes=_count_outcomes(evaluations),
         reasons=_group_reasons(evaluations),
-        selections=chosen,
+        selections=tuple(map(read_selection, selections)),
         reproduction=reproduction or Reproduction(),
     )
 

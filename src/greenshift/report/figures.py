@@ -14,6 +14,7 @@ from greenshift.quantities import format_error, format_objective
 from greenshift.records import Evaluation
 from greenshift.report.axes import cost_axis, objective_axis
 from greenshift.report.data import ReportData
+from greenshift.report.headline import recommend
 from greenshift.report.wording import (
     describe_configuration,
     describe_design,
@@ -156,7 +157,8 @@ def _trial_series(data: ReportData) -> Series:
 
 
 def _front_series(data: ReportData) -> tuple[Json, Sequence[Evaluation]]:
-    chosen = [member.trial == data.headline.recommended for member in data.front]
+    best = recommend(data)
+    chosen = [member is best for member in data.front]
     outline = {"width": [3 if c else 0 for c in chosen], "color": _RECOMMENDED_COLOUR}
     marker = {"color": FRONT_COLOUR, "size": [16 if c else 11 for c in chosen], "opacity": 1, "line": outline}
     style = {"name": "front, by trial", "mode": "markers+text", "text": [str(e.trial) for e in data.front]}

@@ -2,15 +2,15 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from greenshift.front import reached_fidelity
 from greenshift.objectives import Objective
 from greenshift.pareto import knee
 from greenshift.quantities import format_count, format_points, format_ratio
 from greenshift.records import Evaluation
+from greenshift.report.data import ReportData
 from greenshift.report.economics import PAYBACK_BASELINES, BreakEven
 from greenshift.report.wording import (
     describe_design,
@@ -22,6 +22,7 @@ from greenshift.report.wording import (
 )
 
 _SAME_RATIO = 1.005
+_TINY = 1e-300  # stands for a free network, whose logarithm does not exist
 
 
 @dataclass(frozen=True)
@@ -41,49 +42,43 @@ class Headline:
     notes: tuple[str, ...]
 
 
-def write_headline(
-    config: Mapping[str, Any],
-    objectives: Sequence[Objective],
-    members: Sequence[Evaluation],
-    baselines: Sequence[Evaluation],
-    dominated_by: Mapping[int, tuple[str, ...]],
-    payback: Sequence[BreakEven],
-    evaluations: Sequence[Evaluation],
-) -> Headline:
-    """Answer a study's question.
-
-    Recommended is the knee of those front points that fit the target and that no baseline dominates;
-    ratios count where an objective is on a log scale.
+def write_headline(data: ReportData) -> Headline:
+    """Answer a study's question: with the recommended trial, with a baseline, or with why there is none.
 
     Args:
-        config: The study's fields.
-        objectives: Its objectives.
-        members: Its front.
-        baselines: Its baselines.
-        dominated_by: Per front trial the baselines that dominate it.
-        payback: Break-even of the front points.
-        evaluations: Everything that was evaluated.
+        data: The study.
     """
+    config = data.config
     question = f"Which {config['model']} for {config['data']} should run on {config['target']}, if every joule counts?"
-    notes = [
-        *_dominance_notes(dominated_by),
-        *_fidelity_notes(config, members, baselines),
-        *_failure_notes(evaluations),
-    ]
-    open_points = [m for m in members if not dominated_by[m.trial]]
-    fitting = [m for m in open_points if m.cost is None or m.cost["fits"]]
-    if not members:
-        return Headline(question, _answer_without_front(evaluations), None, tuple(notes))
-    if not open_points:
-        return Headline(question, _answer_baseline(dominated_by, baselines, objectives), None, tuple(notes))
-    if not fitting:
-        answer = f"No front point fits {config['target']}: {_name(open_points[0])} {describe_fit(open_points[0].cost)}."
-        return Headline(question, answer, None, tuple(notes))
-    best = _knee(fitting, objectives)
-    notes[:0] = [f"{_name(best)} is {describe_design(best.design)}."]
-    notes.append(_payback_note([entry for entry in payback if entry.trial == best.trial]))
-    answer = _answer_trial(best, baselines, objectives)
-    return Headline(question, answer, best.trial, tuple(note for note in notes if note))
+    notes = [*_dominance_notes(data), *_fidelity_notes(data), *_failure_notes(data)]
+    best = recommend(data)
+    if best is None:
+        return Headline(question, _answer_without_trial(data), None, tuple(notes))
+    notes.insert(0, f"{_name(best)} is {describe_design(best.design)}.")
+    notes += _payback_notes([entry for entry in data.break_evens if entry.trial == best.trial])
+    return Headline(question, _answer_trial(best, data), best.trial, tuple(notes))
+
+
+def recommend(data: ReportData) -> Evaluation | None:
+    """Return the knee of those front points that fit the target and that no baseline dominates.
+
+    Ratios count where an objective is on a log scale; of two equally good points the one that costs less
+    is taken.
+
+    Args:
+        data: The study.
+
+    Returns:
+        The recommended front point, or None if there is no such point.
+    """
+    points = [m for m in data.front if not data.dominated_by[m.trial] and (m.cost is None or m.cost["fits"])]
+    if not points:
+        return None
+    rows = []
+    for point in reversed(points):
+        values = [point.objectives[objective.name] for objective in data.objectives]
+        rows.append([math.log(max(v, _TINY)) if o.log else v for v, o in zip(values, data.objectives, strict=True)])
+    return points[len(rows) - 1 - knee(rows)]
 
 
 def compare(point: Evaluation, other: Evaluation, objectives: Sequence[Objective]) -> str:
@@ -104,49 +99,58 @@ def _ratio(own: float, others: float, noun: str) -> str:
     return f"{factor}{'less' if own < others else 'more'} {noun}"
 
 
-def _answer_trial(best: Evaluation, baselines: Sequence[Evaluation], objectives: Sequence[Objective]) -> str:
-    found = {b.label: b for b in baselines}
-    comparisons = [compare(best, found[label], objectives) for label in PAYBACK_BASELINES if label in found]
-    return "; ".join([f"{_name(best)}: {_values(best, objectives)}", *comparisons]) + "."
+def _answer_trial(best: Evaluation, data: ReportData) -> str:
+    found = {b.label: b for b in data.baselines}
+    comparisons = [compare(best, found[label], data.objectives) for label in PAYBACK_BASELINES if label in found]
+    return "; ".join([f"{_name(best)}: {_values(best, data.objectives)}", *comparisons]) + "."
 
 
-def _answer_baseline(
-    dominated_by: Mapping[int, tuple[str, ...]], baselines: Sequence[Evaluation], objectives: Sequence[Objective]
-) -> str:
-    labels = [label for labels in dominated_by.values() for label in labels]
-    winner = max(baselines, key=lambda b: labels.count(b.label or ""))
+def _answer_without_trial(data: ReportData) -> str:
+    tried = sum(e.role == "trial" for e in data.evaluations)
+    if not tried:
+        return "No trial has finished yet."
+    if not data.front:
+        return f"No answer: none of {tried} trials gave a trained network."
+    unbeaten = [member for member in data.front if not data.dominated_by[member.trial]]
+    if unbeaten:
+        fit = describe_fit(unbeaten[0].cost)
+        return f"No undominated front point fits {data.config['target']}: {describe_name(unbeaten[0])}, {fit}."
+    labels = [label for labels in data.dominated_by.values() for label in labels]
+    winner = max(data.baselines, key=lambda b: labels.count(b.label or ""))
     return (
-        f"Ship the {winner.label} baseline: {_values(winner, objectives)}. "
+        f"Ship the {winner.label} baseline: {_values(winner, data.objectives)}. "
         f"The search was not worth it so far: baselines dominate every point of its front."
     )
 
 
-def _answer_without_front(evaluations: Sequence[Evaluation]) -> str:
-    tried = [e for e in evaluations if e.role == "trial"]
-    return f"No answer: none of {len(tried)} trials gave a trained network." if tried else "No trial has finished yet."
-
-
-def _dominance_notes(dominated_by: Mapping[int, tuple[str, ...]]) -> list[str]:
-    if not dominated_by:
+def _dominance_notes(data: ReportData) -> list[str]:
+    if not data.front or not data.baselines:
         return []
-    counts = Counter(label for labels in dominated_by.values() for label in labels)
-    if not counts:
-        return [f"No baseline dominates any of the {len(dominated_by)} front points."]
-    beaten = sum(bool(labels) for labels in dominated_by.values())
+    size = len(data.front)
+    counts = Counter(label for labels in data.dominated_by.values() for label in labels)
+    beaten = sum(bool(labels) for labels in data.dominated_by.values())
     each = ", ".join(f"{label} {count}" for label, count in counts.most_common())
-    return [f"Baselines dominate {beaten} of {len(dominated_by)} front points ({each})."]
+    notes = [
+        f"Baselines dominate {beaten} of {size} front points ({each})."
+        if each
+        else f"No baseline dominates any of the {size} front points."
+    ]
+    reached, alone = data.curve[-1].hypervolume, data.baseline_hypervolume
+    if alone is not None and alone >= reached:
+        notes.append(
+            f"The baselines alone cover more than the front of the search: hypervolume {alone:.3g} to {reached:.3g}."
+        )
+    return notes
 
 
-def _fidelity_notes(
-    config: Mapping[str, Any], members: Sequence[Evaluation], baselines: Sequence[Evaluation]
-) -> list[str]:
-    if not members or not members[0].fidelity:
+def _fidelity_notes(data: ReportData) -> list[str]:
+    if not data.front or not data.front[0].fidelity:
         return []
     notes = []
-    reached, full = members[0].fidelity, config.get("fidelity_max")
-    if full is not None and reached_fidelity(members[0]) < full:
+    reached, full = data.front[0].fidelity, data.config["fidelity_max"]
+    if full is not None and reached_fidelity(data.front[0]) < full:
         notes.append(f"The front was reached at {describe_fidelity(reached)}; full fidelity is {full:g}.")
-    unlike = [b.label or "" for b in baselines if b.fidelity and dict(b.fidelity) != dict(reached)]
+    unlike = [b.label or "" for b in data.baselines if b.fidelity and dict(b.fidelity) != dict(reached)]
     if unlike:
         notes.append(
             f"Not trained alike: the front at {describe_fidelity(reached)}, but {', '.join(unlike)} otherwise."
@@ -154,41 +158,31 @@ def _fidelity_notes(
     return notes
 
 
-def _failure_notes(evaluations: Sequence[Evaluation]) -> list[str]:
-    counted = [e for e in evaluations if e.role == "trial"]
-    failed = sum(e.outcome == "failed" for e in counted)
-    refused = sum(e.outcome == "infeasible" for e in counted)
-    notes = [f"{failed} of {len(counted) - refused} trained configurations failed."] if failed else []
-    return notes + ([f"{refused} were refused before training, as they break a constraint."] if refused else [])
+def _failure_notes(data: ReportData) -> list[str]:
+    failed, refused = data.outcomes["failed"], data.outcomes["infeasible"]
+    notes = [f"{failed} of {failed + data.outcomes['ok']} trainings failed."] if failed else []
+    return notes + ([f"{refused} trials were refused before training, as they break a constraint."] if refused else [])
 
 
-def _payback_note(entries: Sequence[BreakEven]) -> str:
+def _payback_notes(entries: Sequence[BreakEven]) -> list[str]:
     paying = [entry for entry in entries if entry.inferences is None or math.isfinite(entry.inferences)]
     never = " and ".join(entry.baseline for entry in entries if entry not in paying)
     if not paying:
-        return f"The search never pays back its own energy: nothing is saved against {never}." if never else ""
+        return [f"The search never pays back its own energy: nothing is saved against {never}."] if never else []
     if paying[0].inferences is None:
-        return "Whether the search pays back is unknown, as its energy was not measured."
+        return ["Whether the search pays back is unknown, as its energy was not measured."]
     parts = [
         f"after {format_count(e.inferences)} inferences against {e.baseline}"
         for e in paying
         if e.inferences is not None
     ]
-    return f"The search pays back its own energy {' and '.join(parts)}{f', never against {never}' if never else ''}."
+    exception = f", never against {never}" if never else ""
+    return [f"The search pays back its own energy {' and '.join(parts)}{exception}."]
 
 
 def _values(evaluation: Evaluation, objectives: Sequence[Objective]) -> str:
     first, *rest = (describe_value(o.name, evaluation.objectives[o.name]) for o in objectives)
     return f"{first} at {' and '.join(rest)}" if rest else first
-
-
-def _knee(members: Sequence[Evaluation], objectives: Sequence[Objective]) -> Evaluation:
-    rows = []
-    for member in members:
-        values = [member.objectives[objective.name] for objective in objectives]
-        rows.append([math.log(v) if o.log and v > 0 else v for v, o in zip(values, objectives, strict=True)])
-    # From the far end of the front, so that of two equally good points the one that costs less is taken.
-    return members[len(rows) - 1 - knee(rows[::-1])]
 
 
 def _name(evaluation: Evaluation) -> str:

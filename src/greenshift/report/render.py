@@ -21,6 +21,7 @@ from greenshift.records import Evaluation
 from greenshift.report import wording
 from greenshift.report.data import Consumed, ReportData, report_data
 from greenshift.report.figures import baseline_colours, curves_figure, front_figure, hypervolume_figure
+from greenshift.report.headline import write_headline
 from greenshift.report.parallel import configurations_figure
 from greenshift.report.reproduction import reproduction
 
@@ -81,7 +82,7 @@ def render(data: ReportData) -> str:
 
     return environment.get_template("report.html").render(
         data=data,
-        members={member.trial: member for member in data.front},
+        headline=write_headline(data),
         colours=baseline_colours(data),
         drawn={figure["id"] for figure in drawn},
         figures=Markup(_script_json(drawn)),
