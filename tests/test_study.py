@@ -93,6 +93,16 @@ def test_a_budget_is_a_total_and_a_longer_one_goes_on(tmp_path):
     assert again.progress.finished == 5
 
 
+def test_the_papers_method_goes_on_as_if_it_had_not_stopped(tmp_path):
+    pytest.importorskip("smac")
+    changes = {"optimizer": "smac", "baselines": False}
+    study(tmp_path / "parts", budget="10trials", **changes)
+    study(tmp_path / "parts", budget="13trials", **changes)
+    study(tmp_path / "whole", budget="13trials", **changes)
+    assert trials(tmp_path / "parts") == trials(tmp_path / "whole")
+    assert {fidelity["epochs"] for _, _, fidelity, _ in trials(tmp_path / "whole")} == {1.0, 3.0, 9.0}
+
+
 def test_same_seed_same_study_other_seed_another(tmp_path):
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         study(tmp_path / name, seed=seed)

@@ -99,6 +99,26 @@ def test_a_signal_keeps_what_finished_and_counts_what_did_not(tmp_path, uninterr
     assert proposals(folder) == uninterrupted
 
 
+def test_ctrl_c_reaches_workers_that_are_just_starting_without_a_word_from_them(tmp_path):
+    config = {**CONFIG, "workers": 2, "baselines": False}
+    asked = json.dumps({"config": config, "folder": str(tmp_path), "behaviour": {}})
+    process = subprocess.Popen(
+        [sys.executable, study_fakes.__file__, asked],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    while "started" not in process.stdout.readline():
+        assert process.poll() is None
+    time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    errors = process.communicate(timeout=20)[1]
+    assert process.returncode == 130
+    assert errors == ""
+
+
 def test_a_signal_in_a_baseline(tmp_path, uninterrupted):
     folder, marker = tmp_path / "run", tmp_path / "marker"
     process = start(folder, stuck=-2, marker=str(marker))
@@ -130,6 +150,26 @@ def test_a_signal_while_recording_waits_for_the_record(tmp_path):
     with Store.open(tmp_path) as store:
         assert store.orphans() == []
         assert store.sessions()[0].state == "interrupted"
+
+
+def test_a_signal_that_a_library_takes_for_an_error_of_its_own(tmp_path, uninterrupted):
+    def evaluate(task, cpu_watts):
+        try:
+            if task.trial == 1:
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(5)
+        except KeyboardInterrupt as error:
+            raise RuntimeError("the backward pass failed") from error
+        return study_fakes.evaluate(task, cpu_watts)
+
+    evaluator = fake_evaluator()
+    object.__setattr__(evaluator, "evaluate", evaluate)
+    with pytest.raises(StudyInterrupted):
+        run_study(StudyConfig(**CONFIG), tmp_path, on_event=study_fakes.ignore, evaluator=evaluator)
+    with Store.open(tmp_path) as store:
+        assert [claim.trial for claim in store.orphans()] == [1]
+    assert finish(tmp_path).progress.failed == 0
+    assert proposals(tmp_path) == uninterrupted
 
 
 def test_a_study_in_another_thread_leaves_signals_alone(tmp_path):

@@ -4,9 +4,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any, ParamSpec, TypeVar
 
@@ -15,6 +16,7 @@ T = TypeVar("T")
 
 # A worker is replaced now and then, so that memory that a training library does not give back cannot pile up.
 _TASKS_PER_WORKER = 50
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def make_executor(workers: int) -> Executor:
@@ -70,11 +72,12 @@ class WorkerProcesses(Executor):
         with self._change:
             self._change.wait_for(lambda: self._idle)
             pool = self._idle.pop()
-        try:
-            future = pool.submit(fn, *args, **kwargs)
-        except BrokenProcessPool:  # it died while idle
-            pool = self._replace(pool)
-            future = pool.submit(fn, *args, **kwargs)
+        with _signals_held():  # a worker is born with them held and never sees the Ctrl-C meant for this process
+            try:
+                future = pool.submit(fn, *args, **kwargs)
+            except BrokenProcessPool:  # it died while idle
+                pool = self._replace(pool)
+                future = pool.submit(fn, *args, **kwargs)
         future.add_done_callback(lambda done: self._release(pool, done))
         return future
 
@@ -109,9 +112,19 @@ class WorkerProcesses(Executor):
             self._change.notify()
 
 
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _begin_worker(end_of_life: Connection) -> None:
-    for stop in (signal.SIGINT, signal.SIGTERM):
+    for stop in _STOP_SIGNALS:
         signal.signal(stop, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
     threading.Thread(target=_end_with_parent, args=(end_of_life,), daemon=True).start()
 
 

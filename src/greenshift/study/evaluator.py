@@ -11,6 +11,8 @@ from greenshift.energy import Meter, Reading, best_meter
 from greenshift.profile import NetworkProfile
 from greenshift.records import DataChoice, Evaluation, Outcome, Task
 
+STOPPED = "stopped by a signal"
+
 
 @dataclass(frozen=True)
 class Evaluator:
@@ -55,7 +57,7 @@ def evaluate_safely(evaluator: Evaluator, task: Task, cpu_watts: float | None) -
     try:
         return _checked(task, evaluator.evaluate(task, cpu_watts))
     except KeyboardInterrupt:
-        return unfinished(task, "interrupted", "stopped by a signal", meter.stop())
+        return unfinished(task, "interrupted", STOPPED, meter.stop())
     except Exception as error:
         message = " ".join(str(error).split())[:300]
         reason = f"{type(error).__name__}: {message}" if message else type(error).__name__

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from greenshift.energy import Reading
 from greenshift.objectives import OBJECTIVES
 from greenshift.records import Evaluation, Task
-from greenshift.study.evaluator import unfinished
+from greenshift.study.evaluator import STOPPED, unfinished
 from greenshift.targets import Cost
 
 
@@ -41,11 +41,14 @@ class Flight:
         gone = not self.future.done() or self.future.cancelled()
         error = None if gone else self.future.exception()
         if not gone and error is None:
-            return self.future.result()
+            evaluation = self.future.result()
+            if stopping and evaluation.outcome == "failed":  # a library may turn the interruption into its own error
+                return dataclasses.replace(evaluation, outcome="interrupted", reason=STOPPED)
+            return evaluation
         source = "nobody was left to read its meter; counted in the reading of the run"
         reading = Reading(time.time() - self.started_at, None, None, "estimated", source, ())
         if gone or stopping:
-            return unfinished(self.task, "interrupted", "stopped by a signal", reading)
+            return unfinished(self.task, "interrupted", STOPPED, reading)
         died = isinstance(error, BrokenProcessPool)
         reason = "its worker process died (killed, or out of memory)" if died else f"{type(error).__name__}: {error}"
         return unfinished(self.task, "failed", reason, reading)
