@@ -4,6 +4,7 @@ from torch import nn
 
 from greenshift.errors import InputError
 from greenshift.models import build_model, model_names, registry
+from greenshift.models.layers import halvings
 
 NAMES = ("googlenet", "mobilenetv2", "resnet20", "resnet32", "resnet56", "tiny_cnn", "vgg16", "vgg19")
 CONVOLUTIONS = {
@@ -67,6 +68,21 @@ def test_every_image_size_gives_logits_and_maps_that_hold_something(name, size):
 )
 def test_last_maps(name, size, expected):
     assert last_map(build_on_meta(name, image_size=size), size) == (expected, expected)
+
+
+@pytest.mark.parametrize(
+    ("size", "wanted", "smallest", "expected"),
+    [
+        (32, 5, 1, (2, 2, 2, 2, 2)),
+        (28, 5, 1, (2, 2, 2, 2, 2)),
+        (8, 5, 1, (1, 1, 2, 2, 2)),
+        (8, 3, 2, (1, 2, 2)),
+        (9, 2, 4, (1, 2)),
+        (64, 2, 2, (2, 2)),
+    ],
+)
+def test_halvings_are_saved_at_the_input(size, wanted, smallest, expected):
+    assert halvings(size, wanted, smallest) == expected
 
 
 @pytest.mark.parametrize("name", NAMES)
