@@ -96,14 +96,7 @@ class SearchSpace:
                 shift_depth = self.depth if fidelity is None else round(fidelity)
             else:
                 shift_depth = configuration["shift_depth"]
-            shift = Shift(
-                kind=configuration["shift_type"],
-                weight_bits=configuration["weight_bits"],
-                act_integer_bits=configuration["act_integer_bits"],
-                act_fraction_bits=configuration["act_fraction_bits"],
-                rounding=configuration["rounding"],
-            )
-            layers: tuple[LayerKey, Scheme] = (Depth(shift_depth), shift)
+            layers: tuple[LayerKey, Scheme] = (Depth(shift_depth), _shift(configuration))
             optimization = dataclasses.replace(
                 base.optimization,
                 name=configuration["optimizer"],
@@ -127,6 +120,16 @@ class SearchSpace:
                 close = difflib.get_close_matches(str(name), known, n=1)
                 hint = f"did you mean '{close[0]}'?" if close else "known: " + ", ".join(known)
                 raise InputError(f"configuration: unknown hyperparameter '{name}'; {hint}")
+
+
+def _shift(configuration: Mapping[str, Any]) -> Shift:
+    return Shift(
+        kind=configuration["shift_type"],
+        weight_bits=configuration["weight_bits"],
+        act_integer_bits=configuration["act_integer_bits"],
+        act_fraction_bits=configuration["act_fraction_bits"],
+        rounding=configuration["rounding"],
+    )
 
 
 def make_space(name: str, *, depth: int, fidelity: str | None, seed: int = 0) -> SearchSpace:
