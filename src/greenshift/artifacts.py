@@ -71,15 +71,20 @@ def load_artifact(path: Path) -> Artifact | None:
     tensors, metadata = read_tensors(path)
     if "greenshift" not in metadata:
         return None
-    found = json.loads(metadata["greenshift"]).get("format")
-    if found != FORMAT:
-        raise InputError(f"{path}: artifact of format {found}; this version of greenshift reads format {FORMAT}")
-    design = Design.from_json(json.loads(metadata["design"]))
-    description = json.loads(metadata["description"])
-    channels, size, _ = description["shape"]
-    model = build_network(design, ImageShape(len(description["classes"]), channels, size))
+    try:
+        found = json.loads(metadata["greenshift"]).get("format")
+        if found != FORMAT:
+            raise InputError(f"{path}: artifact of format {found}; this version of greenshift reads format {FORMAT}")
+        design = Design.from_json(json.loads(metadata["design"]))
+        description = json.loads(metadata["description"])
+        channels, size, _ = description["shape"]
+        shape = ImageShape(len(description["classes"]), channels, size)
+    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path}: its description is damaged ({error!r}); select the trial again") from error
+    model = build_network(design, shape)
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
-        raise InputError(f"{path}: its weights do not fit its design: {str(error).splitlines()[0]}") from error
+        problem = " ".join(str(error).split())[:300]
+        raise InputError(f"{path}: its weights do not fit its design: {problem}") from error
     return Artifact(model.eval(), design, description)

@@ -9,7 +9,7 @@ from torch import nn
 
 from greenshift.energy import carbon_g, meter
 from greenshift.networks import profile_design, train_design
-from greenshift.objectives import OBJECTIVES, Provenance
+from greenshift.objectives import OBJECTIVES
 from greenshift.records import EpochMetrics, Evaluation, Task
 from greenshift.targets import cost, load_target
 from greenshift.train import DivergedError, Training, error_rate
@@ -27,10 +27,8 @@ def evaluate(task: Task, cpu_watts: float | None = None) -> Evaluation:
         reason and what it consumed.
     """
     torch.set_num_threads(task.threads)
-    names = task.objectives
     modelled = cost(profile_design(task.design, task.data), load_target(task.target)).to_json()
     objectives: dict[str, float] = {}
-    provenance: dict[str, Provenance] = {}
     curve: tuple[EpochMetrics, ...] = ()
     reason = None
     with meter(cpu_watts) as metered:
@@ -42,15 +40,14 @@ def evaluate(task: Task, cpu_watts: float | None = None) -> Evaluation:
                 seed=task.seed,
                 checkpoint=None if task.checkpoint is None else Path(task.checkpoint),
             )
-            for name in names:
-                objectives[name] = _objective(
-                    name, modelled, curve, lambda: _validation_carbon_g(model, training, task, cpu_watts)
-                )
-                provenance[name] = OBJECTIVES[name].provenance
+            objectives = {
+                name: _objective(name, modelled, curve, lambda: _validation_carbon_g(model, training, task, cpu_watts))
+                for name in task.objectives
+            }
         except DivergedError as error:
             curve, reason = error.curve, str(error)
         except (RuntimeError, MemoryError) as error:
-            reason = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+            reason = " ".join([f"{type(error).__name__}:", *str(error).split()])[:300]  # a MemoryError has no text
     return Evaluation(
         trial=task.trial,
         label=task.label,
@@ -58,8 +55,8 @@ def evaluate(task: Task, cpu_watts: float | None = None) -> Evaluation:
         design=task.design,
         fidelity=task.fidelity,
         outcome="ok" if reason is None else "failed",
-        objectives=objectives if reason is None else {},
-        provenance=provenance if reason is None else {},
+        objectives=objectives,
+        provenance={name: OBJECTIVES[name].provenance for name in objectives},
         cost={key: value for key, value in modelled.items() if key != "layers"},
         curve=curve,
         reading=metered.reading,

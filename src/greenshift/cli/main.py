@@ -2,12 +2,16 @@
 
 import os
 import sys
+from typing import Any
 
 import typer
 
 from greenshift import __version__
 from greenshift.cli import doctor, front, network, search, select
 from greenshift.errors import InputError, StudyError
+
+# What typer raises for options and arguments that do not fit; it has no public name of its own.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
@@ -16,7 +20,6 @@ EXIT_INTERRUPTED = 130
 app = typer.Typer(
     name="greenshift",
     help="Which network should I ship, if every joule counts?",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -31,26 +34,40 @@ def _version(show: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _root(
+    context: typer.Context,
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
     del version
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 def main() -> None:
     """Run the command line; the process ends with 0, 1 (failed), 2 (bad input) or 130 (interrupted)."""
     try:
-        app()
+        # typer would print usage errors in several lines, and drop what an interrupt has to say.
+        code = app(prog_name="greenshift", standalone_mode=False)
+        if code == EXIT_INTERRUPTED:
+            _end("interrupted", EXIT_INTERRUPTED)
+    except _UsageError as error:
+        _end(_usage(error), EXIT_BAD_INPUT)
     except InputError as error:
         _end(str(error), EXIT_BAD_INPUT)
     except StudyError as error:
         _end(str(error), EXIT_FAILED)
-    except KeyboardInterrupt:
-        _end("stopped; what had finished is stored, and the same command goes on", EXIT_INTERRUPTED)
+    except search.StoppedError as stopped:
+        _end(str(stopped), EXIT_INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output, such as `head`, has gone: nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _usage(error: Any) -> str:
+    """Say what was wrong with the command line, and whose help to read."""
+    path = error.ctx.command_path if error.ctx is not None else "greenshift"
+    return f"{error.format_message().rstrip('.')}; see {path} --help"
 
 
 def _end(message: str, code: int) -> None:

@@ -12,6 +12,10 @@ from greenshift.cli.tables import print_front
 from greenshift.errors import InputError, StudyError
 
 
+class StoppedError(Exception):
+    """A signal stopped the search; typer would end on a KeyboardInterrupt without a word."""
+
+
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("init")(init)
@@ -55,7 +59,7 @@ def search(
         try:
             summary = run_study(config, folder, on_event=display.show)
         except StudyInterrupted as stopped:
-            raise KeyboardInterrupt(f"{stopped}; resume with the same command, store {shell_path(folder)}") from stopped
+            raise StoppedError(f"{stopped}; what had finished is in {shell_path(folder)}") from stopped
     if as_json:
         print_json(
             {
