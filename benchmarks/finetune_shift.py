@@ -15,8 +15,8 @@ import torch
 
 from greenshift.data import load_dataset
 from greenshift.design import Design, Optimization, Recipe
-from greenshift.networks import load_splits, train_design
 from greenshift.models import build_model, load_weights
+from greenshift.networks import load_splits, train_design
 from greenshift.records import DataChoice
 from greenshift.schemes import Depth, Shift
 from greenshift.train import choose_compute, error_rate, reestimate_normalisation
@@ -78,8 +78,8 @@ def main() -> None:
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--lr", type=float, default=0.02)
-    parser.add_argument("--lr-ps", type=float, default=0.02)
+    parser.add_argument("--lr", type=float, default=0.01)
+    parser.add_argument("--lr-ps", type=float, default=0.05)
     parser.add_argument("--weight-decay", type=float, default=1e-4)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()

@@ -14,7 +14,6 @@ from collections.abc import Callable
 
 import torch
 from torch import nn
-from unfused_shift import UnfusedConv2d, UnfusedLinear
 
 from greenshift.compress import Depth, Shift, convert
 from greenshift.compress.shift import add_shift_decay
@@ -22,6 +21,7 @@ from greenshift.design import Optimization
 from greenshift.models import build_model
 from greenshift.train.device import Precision, choose_compute
 from greenshift.train.optimizers import build_optimizer
+from unfused_shift import UnfusedConv2d, UnfusedLinear
 
 Step = Callable[[], None]
 IMAGE = (3, 32, 32)

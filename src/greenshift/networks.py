@@ -9,8 +9,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from greenshift.compress import Depth, Shift, Uniform, convert, profile
+from greenshift.compress import Depth, Shift, Uniform, convert
 from greenshift.compress import weighted_layers as list_weighted_layers
+from greenshift.compress.convert import assign_schemes
+from greenshift.compress.handlers import storage_of
+from greenshift.compress.profiling import Step, profile_steps, trace
 from greenshift.data import Dataset, Splits, load_dataset, split, train_and_validation
 from greenshift.design import Design, Optimization, Recipe
 from greenshift.models import build_model
@@ -57,19 +60,17 @@ def load_splits(data: DataChoice) -> tuple[Dataset, Splits]:
     return dataset, split(dataset, data)
 
 
-def build_network(design: Design, shape: ImageShape, device: torch.device | None = None) -> nn.Module:
+def build_network(design: Design, shape: ImageShape) -> nn.Module:
     """Build the untrained network of a design; random initial weights come from torch's global seed.
 
     Args:
         design: What to build.
         shape: Classes and image size.
-        device: Device, by default the CPU; `meta` gives a network without memory.
 
     Returns:
-        The network, converted by the design's schemes, on `device`.
+        The network, converted by the design's schemes, on the CPU.
     """
-    with torch.device(device or "cpu"):
-        model = build_model(design.backbone, width=design.width, **dataclasses.asdict(shape))
+    model = build_model(design.backbone, width=design.width, **dataclasses.asdict(shape))
     return apply_schemes(model, design, shape)
 
 
@@ -77,28 +78,36 @@ def apply_schemes(model: nn.Module, design: Design, shape: ImageShape) -> nn.Mod
     """Convert a float network by a design's schemes; without schemes it is returned as it is."""
     if not design.schemes:
         return model
-    device = next(model.parameters()).device
-    return convert(model, dict(design.schemes), torch.zeros(2, *shape.input, device=device))[0]
+    return convert(model, dict(design.schemes), torch.zeros(2, *shape.input))[0]
 
 
 def profile_design(design: Design, data: DataChoice) -> NetworkProfile:
-    """Profile a design without weights, in milliseconds.
+    """Profile a design without weights: milliseconds for a new backbone, less than one after that.
 
     Args:
         design: What to profile; its recipe does not matter.
         data: Gives classes and image shape.
+
+    Raises:
+        InputError: If a scheme's key selects nothing that can be converted.
     """
-    return _profile(dataclasses.replace(design, recipe=Recipe()), image_shape(data))
+    shape = image_shape(data)
+    model, steps = _traced(design.backbone, design.width, shape)
+    reports = assign_schemes(model, dict(design.schemes)) if design.schemes else ()
+    return profile_steps(steps, {report.name: storage_of(report.scheme) for report in reports}, shape.input)
 
 
-@lru_cache(maxsize=256)
-def _profile(design: Design, shape: ImageShape) -> NetworkProfile:
-    return profile(build_network(design, shape, torch.device("meta")), shape.input)
+@lru_cache(maxsize=16)
+def _traced(backbone: str, width: float, shape: ImageShape) -> tuple[nn.Module, tuple[Step, ...]]:
+    # Not on the meta device: its kernels import torch's compiler, which takes seconds, the CPU milliseconds.
+    with torch.random.fork_rng(devices=[]):
+        model = build_network(Design(backbone, width), shape)
+    return model, trace(model, shape.input)
 
 
 def weighted_layers(backbone: str, data: DataChoice) -> int:
     """Number of convolutions and linear layers of a backbone: the largest useful shift depth."""
-    return len(list_weighted_layers(build_network(Design(backbone), image_shape(data), torch.device("meta"))))
+    return len(list_weighted_layers(_traced(backbone, 1.0, image_shape(data))[0]))
 
 
 def epochs_range(data: DataChoice) -> tuple[int, int]:

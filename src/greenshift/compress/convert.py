@@ -72,24 +72,42 @@ def convert(
         InputError: If schemes were given and no layer was converted, a key selects nothing, or the
             converted network does not run.
     """
-    keys = [(parse_key(key) if isinstance(key, str) else key, scheme) for key, scheme in schemes.items()]
     new_model = copy.deepcopy(model)
-    layers = weighted_layers(new_model)
+    layers = dict(weighted_layers(new_model))
+    reports = assign_schemes(new_model, schemes)
+    replacements = {
+        layers[report.name]: build_layer(layers[report.name], report.scheme)  # type: ignore[arg-type]
+        for report in reports
+        if report.scheme is not None
+    }
+    converted = _replace(new_model, replacements)
+    _check_runs(model, converted, example_inputs)
+    return converted, ConversionReport(reports)
+
+
+def assign_schemes(model: nn.Module, schemes: Mapping[LayerKey, Scheme]) -> tuple[LayerReport, ...]:
+    """Say which layer of a network gets which scheme, without building anything.
+
+    Args:
+        model: Any network.
+        schemes: Scheme by key, as for `convert`.
+
+    Raises:
+        InputError: If schemes were given and no layer can be converted, or a key selects nothing.
+    """
+    keys = [(parse_key(key) if isinstance(key, str) else key, scheme) for key, scheme in schemes.items()]
+    layers = weighted_layers(model)
     names = {key: _selected(key, layers) for key, _ in keys}
     reports: list[LayerReport] = []
-    replacements: dict[nn.Module, nn.Module] = {}
     for name, layer in layers:
         chosen = next(((key, scheme) for key, scheme in keys if name in names[key]), None)
         reason = "no key selects it" if chosen is None else _refusal(layer)
         if chosen is None or reason is not None:
             reports.append(LayerReport(name, type(layer).__name__, None, str(reason)))
-            continue
-        replacements[layer] = build_layer(layer, chosen[1])  # type: ignore[arg-type]
-        reports.append(LayerReport(name, type(layer).__name__, chosen[1], f"selected by {chosen[0]}"))
+        else:
+            reports.append(LayerReport(name, type(layer).__name__, chosen[1], f"selected by {chosen[0]}"))
     _check_selection(keys, names, layers, reports)
-    converted = _replace(new_model, replacements)
-    _check_runs(model, converted, example_inputs)
-    return converted, ConversionReport(tuple(reports))
+    return tuple(reports)
 
 
 def _selected(key: LayerKey, layers: list[tuple[str, nn.Module]]) -> set[str]:

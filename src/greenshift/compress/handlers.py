@@ -68,9 +68,8 @@ _HANDLERS: dict[type, Handler] = {
 }
 
 
-def storage_of(layer: nn.Module) -> Storage:
-    """Return how a layer is stored: by its scheme if it has one, else as float32."""
-    scheme = getattr(layer, "scheme", None)
+def storage_of(scheme: Scheme | None) -> Storage:
+    """Return how a layer of a scheme is stored; float32 without one."""
     return FLOAT if scheme is None else _HANDLERS[type(scheme)].storage(scheme)
 
 

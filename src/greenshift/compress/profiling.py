@@ -1,18 +1,49 @@
-"""Read off what a network does in one inference by running it once, best on the meta device."""
+"""Read off what a network does in one inference by running it once.
+
+A trace says which layers ran on which shapes. It depends on the backbone alone, so that the profiles of
+all designs of a backbone come from one trace, each in well under a millisecond.
+"""
 
 import dataclasses
 import math
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from greenshift.compress.handlers import FLOAT, storage_of
+from greenshift.compress.handlers import FLOAT, Storage, storage_of
 from greenshift.profile import Arithmetic, LayerProfile, NetworkProfile
 
 _BIAS_BYTES = 4
 _NORMS = (nn.BatchNorm2d, nn.BatchNorm1d)
+# Layers that move or keep values without computing any.
+_SILENT = (nn.Identity, nn.Flatten, nn.Dropout)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One layer or addition that ran.
+
+    Attributes:
+        name: Qualified name, or `addN` for the N-th tensor addition outside of layers.
+        kind: What it was; `fused` computes while its input passes, such as an activation.
+        input_shape: Shape of the input without the batch dimension.
+        output_shape: Shape of the output without the batch dimension.
+        weights: Number of weights of a convolution or linear layer.
+        groups: Convolution groups.
+        bias: True if a convolution or linear layer has a bias.
+    """
+
+    name: str
+    kind: Literal["conv", "linear", "norm", "pool", "add", "fused"]
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    weights: int = 0
+    groups: int = 1
+    bias: bool = False
 
 
 class _Additions(TorchDispatchMode):
@@ -22,98 +53,59 @@ class _Additions(TorchDispatchMode):
         super().__init__()
         self.recorder = recorder
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ARG002
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         adds = func.overloadpacket in (torch.ops.aten.add, torch.ops.aten.add_)
         if adds and not self.recorder.inside and isinstance(args[1], Tensor) and args[1].dim() > 1:
-            self.recorder.elementwise("add", out, out.numel() // out.shape[0])
+            self.recorder.add(out)
         return out
 
 
 class _Recorder:
-    """Collects layer profiles while a network runs."""
+    """Collects the steps of a network while it runs."""
 
     def __init__(self) -> None:
-        self.layers: list[LayerProfile] = []
+        self.steps: list[Step] = []
         self.inside = 0
+        self._additions = 0
 
     def enter(self, module: nn.Module, args: Any) -> None:  # noqa: ARG002
         self.inside += 1
 
     def leave(self, name: str, module: nn.Module, args: Any, output: Any) -> None:
         self.inside -= 1
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            self.layers.append(_weighted(name, module, args[0], output))
+        if not isinstance(output, Tensor) or isinstance(module, _SILENT):
+            return
+        shapes = tuple(args[0].shape[1:]), tuple(output.shape[1:])
+        if isinstance(module, nn.Conv2d):
+            weights = module.out_channels * module.in_channels // module.groups * math.prod(module.kernel_size)
+            self.steps.append(Step(name, "conv", *shapes, weights, module.groups, module.bias is not None))
+        elif isinstance(module, nn.Linear):
+            weights = module.in_features * module.out_features
+            self.steps.append(Step(name, "linear", *shapes, weights, bias=module.bias is not None))
         elif isinstance(module, _NORMS):
-            self._norm(name, module, output)
-        elif isinstance(output, Tensor) and not isinstance(module, nn.Identity | nn.Flatten | nn.Dropout):
-            pooling = "Pool" in type(module).__name__
-            size = args[0].numel() if pooling else output.numel()
-            self.elementwise(name, output, size // output.shape[0], fused=not pooling)
+            self.steps.append(Step(name, "norm", *shapes))
+        else:
+            self.steps.append(Step(name, "pool" if "Pool" in type(module).__name__ else "fused", *shapes))
 
-    def elementwise(self, name: str, output: Tensor, ops: int, *, fused: bool = False) -> None:
+    def add(self, output: Tensor) -> None:
         shape = tuple(output.shape[1:])
-        if name == "add":
-            name = f"add{sum(layer.name.startswith('add') for layer in self.layers)}"
-        self.layers.append(LayerProfile(name, "elementwise", "float", shape, shape, 0, ops=ops, fused=fused))
-
-    def _norm(self, name: str, module: nn.Module, output: Tensor) -> None:
-        """Normalisation folds into the layer before it; on integers as the requantisation of every sum."""
-        index = next((i for i, layer in reversed(list(enumerate(self.layers))) if layer.kind != "elementwise"), None)
-        folds = index is None or self.layers[index].arithmetic == "float"
-        if index is not None and not folds:
-            ops = output.numel() // output.shape[0]
-            self.layers[index] = dataclasses.replace(self.layers[index], ops=self.layers[index].ops + ops)
-        shape = tuple(output.shape[1:])
-        channels = int(module.num_features)  # type: ignore[arg-type]
-        # A float neighbour keeps only a bias; a requantisation has a scale and a bias per channel.
-        size = (1 if folds else 2) * _BIAS_BYTES * channels
-        self.layers.append(
-            LayerProfile(name, "elementwise", "float", shape, shape, 0, parameter_bytes=size, fused=True)
-        )
+        self.steps.append(Step(f"add{self._additions}", "add", shape, shape))
+        self._additions += 1
 
 
-def _weighted(name: str, layer: nn.Conv2d | nn.Linear, x: Tensor, output: Tensor) -> LayerProfile:
-    storage = storage_of(layer)
-    if isinstance(layer, nn.Conv2d):
-        window = layer.in_channels // layer.groups * math.prod(layer.kernel_size)
-        weights, outputs = window * layer.out_channels, layer.out_channels
-        macs, groups = math.prod(output.shape[1:]) * window, layer.groups
-    else:
-        weights, outputs = layer.in_features * layer.out_features, layer.out_features
-        macs, groups = math.prod(output.shape[1:]) * layer.in_features, 1
-    # A float scale per output channel is what an integer grid needs; powers of two need none.
-    scale_bytes = 4 * outputs if storage.arithmetic == "int" else 0
-    bias_bytes = _BIAS_BYTES * outputs if layer.bias is not None else 0
-    return LayerProfile(
-        name,
-        "conv" if isinstance(layer, nn.Conv2d) else "linear",
-        storage.arithmetic,
-        tuple(x.shape[1:]),
-        tuple(output.shape[1:]),
-        macs,
-        weights=weights,
-        weight_bits=storage.weight_bits,
-        act_bits=storage.act_bits,
-        parameter_bytes=math.ceil(weights * storage.weight_bits / 8) + bias_bytes + scale_bytes,
-        weight_levels=storage.weight_levels,
-        groups=groups,
-    )
+def trace(model: nn.Module, input_shape: tuple[int, ...]) -> tuple[Step, ...]:
+    """Run a network once in evaluation mode on an uninitialised input and note what ran.
 
-
-def profile(model: nn.Module, input_shape: tuple[int, ...]) -> NetworkProfile:
-    """Profile one inference of a network.
-
-    The network runs once in evaluation mode on an uninitialised input. On the meta device this takes
-    milliseconds and no memory. Activations are taken to be stored in the bits that the next
-    convolution or linear layer reads, the network's output as float32.
+    Weights do not matter. A network on the meta device needs no memory, but its kernels import torch's
+    compiler, which takes longer than a run on the CPU.
 
     Args:
-        model: The network, converted or not; its mode is restored.
+        model: The network; its mode is restored.
         input_shape: Shape of one input without the batch dimension, such as (3, 32, 32).
 
     Returns:
-        The profile, layers in the order in which they ran.
+        The steps in the order in which they ran.
     """
     recorder = _Recorder()
     handles = []
@@ -130,7 +122,84 @@ def profile(model: nn.Module, input_shape: tuple[int, ...]) -> NetworkProfile:
         model.train(training)
         for handle in handles:
             handle.remove()
-    return NetworkProfile(_as_stored(recorder.layers), input_shape)
+    return tuple(recorder.steps)
+
+
+def profile(model: nn.Module, input_shape: tuple[int, ...]) -> NetworkProfile:
+    """Profile one inference of a network, converted or not.
+
+    Args:
+        model: The network.
+        input_shape: Shape of one input without the batch dimension.
+    """
+    storages = {
+        name: storage_of(getattr(module, "scheme", None))
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Conv2d | nn.Linear)
+    }
+    return profile_steps(trace(model, input_shape), storages, input_shape)
+
+
+def profile_steps(
+    steps: tuple[Step, ...], storages: Mapping[str, Storage], input_shape: tuple[int, ...]
+) -> NetworkProfile:
+    """Profile a traced network whose layers are stored in given ways.
+
+    Activations are taken to be stored in the bits that the next convolution or linear layer reads, the
+    network's output as float32. Normalisation folds into the layer before it: into the weights of a
+    float one, into the requantisation of the sums of an integer one, which costs an operation per output.
+
+    Args:
+        steps: Of `trace`.
+        storages: Storage by layer name; layers that are not named are float32.
+        input_shape: Shape of one input without the batch dimension.
+    """
+    layers: list[LayerProfile] = []
+    last: int | None = None
+    for step in steps:
+        if step.kind in ("conv", "linear"):
+            last = len(layers)
+            layers.append(_weighted(step, storages.get(step.name, FLOAT)))
+        elif step.kind == "norm":
+            folds = last is None or layers[last].arithmetic == "float"
+            if last is not None and not folds:
+                layers[last] = dataclasses.replace(layers[last], ops=layers[last].ops + math.prod(step.output_shape))
+            # A float neighbour keeps only a bias; a requantisation has a scale and a bias per channel.
+            layers.append(_elementwise(step, 0, (1 if folds else 2) * _BIAS_BYTES * step.output_shape[0]))
+        else:
+            ops = {"pool": math.prod(step.input_shape), "add": math.prod(step.output_shape)}.get(step.kind, 0)
+            layers.append(_elementwise(step, ops, 0))
+    return NetworkProfile(_as_stored(layers), input_shape)
+
+
+def _elementwise(step: Step, ops: int, parameter_bytes: int) -> LayerProfile:
+    shapes = step.input_shape, step.output_shape
+    fused = step.kind in ("norm", "fused")
+    return LayerProfile(
+        step.name, "elementwise", "float", *shapes, 0, ops=ops, parameter_bytes=parameter_bytes, fused=fused
+    )
+
+
+def _weighted(step: Step, storage: Storage) -> LayerProfile:
+    outputs = step.output_shape[0] if step.kind == "conv" else step.output_shape[-1]
+    positions = math.prod(step.output_shape) // outputs
+    # A float scale per output channel is what an integer grid needs; powers of two need none.
+    scale_bytes = 4 * outputs if storage.arithmetic == "int" else 0
+    bias_bytes = _BIAS_BYTES * outputs if step.bias else 0
+    return LayerProfile(
+        step.name,
+        "conv" if step.kind == "conv" else "linear",
+        storage.arithmetic,
+        step.input_shape,
+        step.output_shape,
+        positions * step.weights,
+        weights=step.weights,
+        weight_bits=storage.weight_bits,
+        act_bits=storage.act_bits,
+        parameter_bytes=math.ceil(step.weights * storage.weight_bits / 8) + bias_bytes + scale_bytes,
+        weight_levels=storage.weight_levels,
+        groups=step.groups,
+    )
 
 
 def _as_stored(layers: list[LayerProfile]) -> tuple[LayerProfile, ...]:

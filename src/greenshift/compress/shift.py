@@ -115,9 +115,9 @@ ShiftLayer = ShiftConv2d | ShiftLinear
 def load_float_weight(layer: ShiftLayer, weight: Tensor) -> None:
     """Give a shift layer the float weights of a trained layer.
 
-    Q keeps them as latent weights. PS takes p = round(log2 |w|) and s = sign(w), as the original
-    does; weights below half of the smallest power start at 0, which a PS layer can represent,
-    unless `scheme.original`.
+    Q keeps them as latent weights. PS takes p = log2 |w| and s = sign(w), and starts weights below half
+    of the smallest power at 0, which a PS layer can represent. With `scheme.original` p is rounded and
+    no weight becomes 0; both make fine-tuning slower to move.
 
     Args:
         layer: The layer to fill.
@@ -131,9 +131,11 @@ def load_float_weight(layer: ShiftLayer, weight: Tensor) -> None:
         smallest = 2.0**scheme.min_exponent
         magnitude = weight.abs()
         sign = torch.sign(weight)
-        if not scheme.original:
+        exponent = torch.log2(magnitude.clamp(smallest, 1.0))
+        if scheme.original:
+            exponent = torch.round(exponent)
+        else:
             sign = sign * (magnitude / smallest).clamp_(max=1.0)
-        exponent = torch.round(torch.log2(magnitude.clamp(smallest, 1.0)))
         cast(Tensor, layer.shift).copy_(exponent)
         cast(Tensor, layer.sign).copy_(sign)
 

@@ -1,0 +1,47 @@
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: help install search test lint bench clean
+
+help:
+	@echo "make search   find a front on scikit-learn's digits and write its report (about three minutes)"
+	@echo "make test     run the tests"
+	@echo "make lint     ruff and mypy"
+	@echo "make bench    run the benchmarks that need no data files; they print JSON"
+
+# The pinned torch comes first and by itself: this very pin takes the CPU build where one is provided,
+# while a range would pull gigabytes of CUDA. The package itself declares an ordinary range.
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+
+$(VENV)/.core: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[smac,dev]'
+	@touch $@
+
+install: $(VENV)/.core
+
+search: $(VENV)/.core
+	$(BIN)/greenshift search --data digits --model tiny_cnn --space paper --optimizer random --fidelity epochs \
+	    --target cortex-m4 --workers 2 --seed 0 --budget 80trials,150s --store runs/digits
+	$(BIN)/greenshift report runs/digits
+
+test: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/training_speed.py --rounds 5
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/loop_overhead.py
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
