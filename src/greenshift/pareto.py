@@ -20,8 +20,8 @@ def non_dominated(points: ArrayLike) -> NDArray[np.bool_]:
         return np.zeros(0, dtype=bool)
     no_worse = (values[:, None, :] <= values[None, :, :]).all(-1)
     better = (values[:, None, :] < values[None, :, :]).any(-1)
-    dominated: NDArray[np.bool_] = (no_worse & better).any(0)
-    return ~dominated
+    free: NDArray[np.bool_] = ~np.any(no_worse & better, axis=0)
+    return free
 
 
 def hypervolume(points: ArrayLike, reference: Sequence[float]) -> float:

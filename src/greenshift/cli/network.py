@@ -72,7 +72,11 @@ def _profile(model: str, configuration: str, data: DataChoice) -> Any:
     if configuration in configuration_names():
         values = named_configuration(configuration, depth)
     else:
-        values = space.validate(_read_configuration(configuration, configuration_names()))
+        values = _read_configuration(configuration, configuration_names())
+        try:
+            values = space.validate(values)
+        except InputError as error:
+            raise InputError(f"{configuration}: {error}") from error
     design = space.to_design(values, backbone=model, fidelity=None, epochs=None, base=Recipe())
     return profile_design(design, data)
 

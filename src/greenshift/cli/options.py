@@ -60,4 +60,4 @@ def study_config(file: Path | None, given: dict[str, Any]) -> StudyConfig:
     for name, value in given.items():
         if value is not None:
             values[name] = [part.strip() for part in value.split(",")] if name == "objectives" else value
-    return from_mapping(values, "search" if file is None else str(file))
+    return from_mapping(values, "options" if file is None else str(file))

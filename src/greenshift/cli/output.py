@@ -19,7 +19,7 @@ def print_json(value: Any) -> None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
     """Print a table; a column is right-aligned if its name ends with a space, and may wrap if with `...`."""
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         name = column.removesuffix("...").strip()
         justify: JustifyMethod = "right" if column.endswith(" ") else "left"
@@ -29,7 +29,10 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: st
     console = Console(highlight=False)
     # Piped output has no width of its own: a table squeezed into 80 columns would lose figures.
     width = console.width if console.is_terminal else 160
-    Console(highlight=False, width=width).print(table, markup=False)
+    console = Console(highlight=False, width=width)
+    if title is not None:  # a title of the table's own would wrap at the table's width
+        console.print(title, style="italic", markup=False)
+    console.print(table, markup=False)
 
 
 def print_facts(facts: Mapping[str, str]) -> None:

@@ -10,6 +10,7 @@ from greenshift.cli.options import study_config, with_study_options
 from greenshift.cli.output import JSON_OPTION, next_step, print_json, shell_path
 from greenshift.cli.tables import print_front
 from greenshift.errors import InputError, StudyError
+from greenshift.quantities import format_objective
 
 
 class StoppedError(Exception):
@@ -78,7 +79,8 @@ def search(
         near = summary.nearest
         raise StudyError(
             f"no configuration satisfies the constraints; nearest is trial {near.evaluation.trial} with "
-            f"{near.binding} {near.value:.4g} against the bound {near.limit:.4g}"
+            f"{near.binding} {format_objective(near.binding, near.value)} against the bound "
+            f"{format_objective(near.binding, near.limit)}"
         )
     print_front(folder)
     next_step(f"greenshift report {shell_path(folder)}")

@@ -1,5 +1,6 @@
 """`greenshift select`: take one point of the front, train it for good, and test it once."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ def select(
     repeated = selection is not None
     if selection is None:
         artifact = output or store / f"trial-{chosen.trial}.safetensors"
+        _check_place(artifact)
         with Store.create(store, config) as writer:  # first, so that nothing is trained that cannot be recorded
             selection = _retrain(chosen, config, seeds, artifact)
             writer.record_selection(selection)
@@ -61,6 +63,13 @@ def select(
         print_json(selection)
         return
     _print(chosen, selection, repeated=repeated)
+
+
+def _check_place(artifact: Path) -> None:
+    """Say before the training, not after it, that its artifact has no place."""
+    folder = artifact.absolute().parent
+    if artifact.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise InputError(f"select: {artifact} cannot be written; name a file in a folder that exists with --output")
 
 
 def _retrain(chosen: Evaluation, config: StudyConfig, seeds: int, artifact: Path) -> dict[str, Any]:
@@ -101,7 +110,8 @@ def _print(chosen: Evaluation, selection: dict[str, Any], *, repeated: bool) -> 
     facts = {"trial": str(chosen.trial), "design": describe_design(chosen.design)}
     for name, value in chosen.objectives.items():
         facts[name] = f"{format_objective(name, value)}, {chosen.provenance[name]}"
-    facts["error"] += " on validation images"
+    if "error" in facts:
+        facts["error"] += " on validation images"
     facts["test error"] = text + (", as reported before: a point is tested once" if repeated else ", measured")
     facts["artifact"] = shell_path(Path(selection["artifact"]))
     print_facts(facts)
