@@ -6,7 +6,8 @@ formulas; deterministic rounding only.
 """
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,37 +20,43 @@ class _Identity(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, function: Any) -> Tensor:  # noqa: ARG004
-        return function(x)  # type: ignore[no-any-return]
+        result: Tensor = function(x)
+        return result
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:  # noqa: ARG004
         return grads[0], None
 
 
+def _straight_through(x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+    result: Tensor = _Identity.apply(x, function)
+    return result
+
+
 def _fixed(x: Tensor, scheme: Shift) -> Tensor:
     delta = math.pow(2.0, -scheme.act_fraction_bits)
     bound = math.pow(2.0, scheme.act_integer_bits - 1)
-    return _Identity.apply(x, lambda v: torch.clamp(torch.floor(v / delta) * delta, -bound, bound - 1))  # type: ignore[no-any-return]
+    return _straight_through(x, lambda v: torch.clamp(torch.floor(v / delta) * delta, -bound, bound - 1))
 
 
 def _clamped(x: Tensor, scheme: Shift) -> Tensor:
     low = 2.0**scheme.min_exponent
-    return _Identity.apply(x, lambda v: torch.clamp(v.abs(), low, 1.0) * torch.sign(v))  # type: ignore[no-any-return]
+    return _straight_through(x, lambda v: torch.clamp(v.abs(), low, 1.0) * torch.sign(v))
 
 
 def unfused_weight(layer: nn.Module, scheme: Shift) -> Tensor:
     """Rounded weight of a Q or PS layer, one autograd node per operation."""
     if scheme.kind == "Q":
-        weight = _clamped(layer.weight, scheme)  # type: ignore[arg-type]
+        weight = _clamped(cast(Tensor, layer.weight), scheme)
         magnitude = weight.abs()
-        exponent = _Identity.apply(torch.log2(magnitude), torch.round)
+        exponent = _straight_through(torch.log2(magnitude), torch.round)
         power = torch.pow(2.0, exponent)
         rounded = torch.sign(weight) * power
         # Straight through: the value of the rounded weight, the gradient of the latent one.
         return weight + (rounded - weight).detach()
-    exponent = _Identity.apply(layer.shift, lambda p: torch.clamp(p, scheme.min_exponent, 0))
-    exponent = _Identity.apply(exponent, torch.round)
-    sign = _Identity.apply(_Identity.apply(layer.sign, torch.round), torch.sign)
+    exponent = _straight_through(cast(Tensor, layer.shift), lambda p: torch.clamp(p, scheme.min_exponent, 0))
+    exponent = _straight_through(exponent, torch.round)
+    sign = _straight_through(_straight_through(cast(Tensor, layer.sign), torch.round), torch.sign)
     power = torch.exp2(exponent)
     # The sign's gradient is not scaled by the power in the original.
     return power * sign.detach() + (sign - sign.detach())
@@ -69,7 +76,8 @@ class UnfusedConv2d(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name of torch's own layer
         """Convolve the fixed-point input with the rounded weights."""
         bias = None if self.bias is None else _fixed(self.bias, self.scheme)
-        return self._conv_forward(_fixed(input, self.scheme), unfused_weight(self, self.scheme), bias)
+        output: Tensor = self._conv_forward(_fixed(input, self.scheme), unfused_weight(self, self.scheme), bias)
+        return output
 
 
 class UnfusedLinear(nn.Linear):

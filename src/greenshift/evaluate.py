@@ -27,7 +27,7 @@ def evaluate(task: Task, cpu_watts: float | None = None) -> Evaluation:
         reason and what it consumed.
     """
     torch.set_num_threads(task.threads)
-    modelled = cost(profile_design(task.design, task.data), load_target(task.target)).to_json()
+    modelled = cost(profile_design(task.design, task.data), load_target(task.target), task.max_size_bytes).to_json()
     objectives: dict[str, float] = {}
     curve: tuple[EpochMetrics, ...] = ()
     reason = None

@@ -1,6 +1,7 @@
 """From a design to a network: build it, profile it, train it."""
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -111,8 +112,11 @@ def weighted_layers(backbone: str, data: DataChoice) -> int:
 
 
 def epochs_range(data: DataChoice) -> tuple[int, int]:
-    """Fewest and most epochs that a search on this dataset spends on a trial by default."""
-    return load_dataset(data.name, data.folder).epochs_range
+    """Fewest and most epochs that a search on this dataset spends on a trial by default.
+
+    The images are split as well: a study that cannot have its splits has to be refused before it starts.
+    """
+    return load_splits(data)[0].epochs_range
 
 
 def baseline_designs(backbone: str, data: DataChoice, epochs: int, depth: int) -> dict[str, Design]:
@@ -122,7 +126,7 @@ def baseline_designs(backbone: str, data: DataChoice, epochs: int, depth: int) -
     narrower one; `paper default` is the paper's weak default (PS, SGD at 0.1, no schedule, no
     augmentation) and `expert default` a fully shifted network as DeepShift's authors would train it:
     Q, 4 bits. All but the paper's default share one recipe: SGD 0.05 with Nesterov momentum 0.9,
-    cosine with warm-up, the dataset's augmentation.
+    cosine with warm-up, the dataset's augmentation, smaller batches for small datasets.
 
     Args:
         backbone: Model name.
@@ -133,6 +137,7 @@ def baseline_designs(backbone: str, data: DataChoice, epochs: int, depth: int) -
     dataset = load_dataset(data.name, data.folder)
     expert = Recipe(
         epochs=epochs,
+        batch_size=_expert_batch_size(len(dataset.train_labels)),
         optimization=Optimization(lr=0.05, weight_decay=5e-4, schedule="cosine", warmup=0.05, nesterov=True),
         augment=dataset.augment,
     )
@@ -147,6 +152,11 @@ def baseline_designs(backbone: str, data: DataChoice, epochs: int, depth: int) -
     if ":" not in backbone:  # a model from elsewhere has no width to halve
         designs["float32 half width"] = Design(backbone, width=0.5, recipe=expert)
     return designs
+
+
+def _expert_batch_size(images: int) -> int:
+    """128, but on small datasets so much less that an epoch still has about 40 steps."""
+    return max(16, min(128, 1 << int(math.log2(max(images // 40, 1)))))
 
 
 def train_design(

@@ -49,6 +49,7 @@ class Task:
         threads: Threads for tensor arithmetic.
         checkpoint: File to resume from if it exists, and to write after every epoch, or None.
         carbon_intensity_g_per_kwh: Grid intensity for `emissions_g`.
+        max_size_bytes: Storage that the target's kernels may fill, or None for all that it has.
     """
 
     trial: int
@@ -64,6 +65,7 @@ class Task:
     threads: int = 1
     checkpoint: str | None = None
     carbon_intensity_g_per_kwh: float = 381.0
+    max_size_bytes: float | None = None
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
-from unfused_shift import UnfusedConv2d, UnfusedLinear
 
 from greenshift.compress.rounding import fixed_point, ps_weight, q_weight
 from greenshift.compress.shift import ShiftConv2d, ShiftLinear, add_shift_decay, load_float_weight
 from greenshift.schemes import Shift
+from unfused_shift import UnfusedConv2d, UnfusedLinear
 
 GOLDEN = Path(
     os.environ.get("GREENSHIFT_GOLDEN", Path(__file__).parents[2].parent / "shared/golden/deepshift_layers.npz")

@@ -9,8 +9,8 @@ from greenshift.front import front
 from greenshift.objectives import Objective, get_objectives
 from greenshift.quantities import format_objective
 from greenshift.records import Evaluation
-from greenshift.report.data import dominating
 from greenshift.report.wording import describe_design
+from greenshift.selection import dominating
 from greenshift.store import Store
 
 

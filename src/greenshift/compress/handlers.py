@@ -82,23 +82,15 @@ def build_layer(layer: nn.Conv2d | nn.Linear, scheme: Scheme) -> nn.Module:
     """
     handler = _HANDLERS[type(scheme)]
     common: dict[str, Any] = {"bias": layer.bias is not None, "device": layer.weight.device, "scheme": scheme}
-    new: nn.Module
+    new: nn.Conv2d | nn.Linear
     if isinstance(layer, nn.Conv2d):
-        new = handler.conv(
-            layer.in_channels,
-            layer.out_channels,
-            layer.kernel_size,
-            stride=layer.stride,
-            padding=layer.padding,
-            dilation=layer.dilation,
-            groups=layer.groups,
-            padding_mode=layer.padding_mode,
-            **common,
-        )
+        copied = ("kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
+        geometry = {name: getattr(layer, name) for name in copied}
+        new = handler.conv(layer.in_channels, layer.out_channels, **geometry, **common)
     else:
         new = handler.linear(layer.in_features, layer.out_features, **common)
     handler.load(new, layer.weight)
-    if layer.bias is not None:
+    if layer.bias is not None and new.bias is not None:
         with torch.no_grad():
-            new.bias.copy_(layer.bias)  # type: ignore[operator, union-attr]
+            new.bias.copy_(layer.bias)
     return new.to(layer.weight.dtype).train(layer.training)

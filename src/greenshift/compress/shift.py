@@ -71,7 +71,8 @@ class ShiftConv2d(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name of torch's own layer
         """Convolve the fixed-point input with the power-of-two weights."""
         bias = None if self.bias is None else fixed_point(self.bias, self.scheme)
-        return self._conv_forward(fixed_point(input, self.scheme), _weight(self, self.scheme), bias)
+        output: Tensor = self._conv_forward(fixed_point(input, self.scheme), _weight(self, self.scheme), bias)
+        return output
 
     def extra_repr(self) -> str:
         """Arguments of the convolution and the scheme."""
@@ -150,14 +151,11 @@ def add_shift_decay(model: nn.Module, weight_decay: float) -> None:
         model: Network with any number of PS layers.
         weight_decay: The factor wd.
     """
-    shifts = [
-        cast(Tensor, module.shift)
-        for module in model.modules()
-        if isinstance(module, ShiftConv2d | ShiftLinear) and module.scheme.kind == "PS"
-    ]
-    shifts = [shift for shift in shifts if shift.grad is not None]
-    if shifts and weight_decay > 0:
-        with torch.no_grad():
-            powers = torch._foreach_mul(shifts, 2.0 * LN2)
-            torch._foreach_exp_(powers)
-            torch._foreach_add_([shift.grad for shift in shifts], powers, alpha=weight_decay * LN2)
+    if weight_decay == 0:
+        return
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, ShiftConv2d | ShiftLinear) and module.scheme.kind == "PS":
+                shift = cast(Tensor, module.shift)
+                if shift.grad is not None:
+                    shift.grad.add_(torch.exp2(2 * shift), alpha=weight_decay * LN2)

@@ -75,7 +75,8 @@ class UniformConv2d(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name of torch's own layer
         """Convolve the quantised input with the quantised weights."""
         weight = _channel_quantised(self.weight, self.scheme.weight_bits)
-        return self._conv_forward(self.range(input), weight, self.bias)
+        output: Tensor = self._conv_forward(self.range(input), weight, self.bias)
+        return output
 
 
 class UniformLinear(nn.Linear):

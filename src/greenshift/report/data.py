@@ -16,9 +16,9 @@ from greenshift.front import (
     study_reference,
 )
 from greenshift.objectives import Objective, get_objectives
-from greenshift.pareto import non_dominated
 from greenshift.records import Evaluation
 from greenshift.report.economics import BreakEven, break_evens
+from greenshift.selection import dominating
 
 
 class Consumed(Protocol):
@@ -187,16 +187,6 @@ def report_data(
         reasons=_group_reasons(evaluations),
         selections=tuple(map(read_selection, selections)),
         reproduction=reproduction or Reproduction(),
-    )
-
-
-def dominating(member: Evaluation, baselines: Sequence[Evaluation], objectives: Sequence[Objective]) -> tuple[str, ...]:
-    """Return the labels of the baselines that are no worse in any objective and better in at least one."""
-    own = objective_values(member, objectives)
-    return tuple(
-        baseline.label
-        for baseline in baselines
-        if baseline.label is not None and not non_dominated([own, objective_values(baseline, objectives)])[0]
     )
 
 

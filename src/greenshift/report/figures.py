@@ -14,7 +14,6 @@ from greenshift.quantities import format_error, format_objective
 from greenshift.records import Evaluation
 from greenshift.report.axes import cost_axis, objective_axis
 from greenshift.report.data import ReportData
-from greenshift.report.headline import recommend
 from greenshift.report.wording import (
     describe_configuration,
     describe_design,
@@ -23,6 +22,7 @@ from greenshift.report.wording import (
     describe_name,
     objective_title,
 )
+from greenshift.selection import recommend
 
 Json = dict[str, Any]
 Series = list[tuple[Json, Sequence[Evaluation]]]
@@ -157,7 +157,7 @@ def _trial_series(data: ReportData) -> Series:
 
 
 def _front_series(data: ReportData) -> tuple[Json, Sequence[Evaluation]]:
-    best = recommend(data)
+    best = recommend(data.front, data.baselines, data.objectives)
     chosen = [member is best for member in data.front]
     outline = {"width": [3 if c else 0 for c in chosen], "color": _RECOMMENDED_COLOUR}
     marker = {"color": FRONT_COLOUR, "size": [16 if c else 11 for c in chosen], "opacity": 1, "line": outline}

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from greenshift.front import reached_fidelity
 from greenshift.objectives import Objective
-from greenshift.pareto import knee
 from greenshift.quantities import format_count, format_points, format_ratio
 from greenshift.records import Evaluation
 from greenshift.report.data import ReportData
@@ -20,9 +19,9 @@ from greenshift.report.wording import (
     describe_value,
     objective_noun,
 )
+from greenshift.selection import recommend
 
 _SAME_RATIO = 1.005
-_TINY = 1e-300  # stands for a free network, whose logarithm does not exist
 
 
 @dataclass(frozen=True)
@@ -51,34 +50,12 @@ def write_headline(data: ReportData) -> Headline:
     config = data.config
     question = f"Which {config['model']} for {config['data']} should run on {config['target']}, if every joule counts?"
     notes = [*_dominance_notes(data), *_fidelity_notes(data), *_failure_notes(data)]
-    best = recommend(data)
+    best = recommend(data.front, data.baselines, data.objectives)
     if best is None:
         return Headline(question, _answer_without_trial(data), None, tuple(notes))
     notes.insert(0, f"{_name(best)} is {describe_design(best.design)}.")
     notes += _payback_notes([entry for entry in data.break_evens if entry.trial == best.trial])
     return Headline(question, _answer_trial(best, data), best.trial, tuple(notes))
-
-
-def recommend(data: ReportData) -> Evaluation | None:
-    """Return the knee of those front points that fit the target and that no baseline dominates.
-
-    Ratios count where an objective is on a log scale; of two equally good points the one that costs less
-    is taken.
-
-    Args:
-        data: The study.
-
-    Returns:
-        The recommended front point, or None if there is no such point.
-    """
-    points = [m for m in data.front if not data.dominated_by[m.trial] and (m.cost is None or m.cost["fits"])]
-    if not points:
-        return None
-    rows = []
-    for point in reversed(points):
-        values = [point.objectives[objective.name] for objective in data.objectives]
-        rows.append([math.log(max(v, _TINY)) if o.log else v for v, o in zip(values, data.objectives, strict=True)])
-    return points[len(rows) - 1 - knee(rows)]
 
 
 def compare(point: Evaluation, other: Evaluation, objectives: Sequence[Objective]) -> str:

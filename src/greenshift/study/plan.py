@@ -60,7 +60,7 @@ class Plan:
 
     def cost(self, design: Design) -> Cost:
         """Return what one inference of a design costs on the target."""
-        return cost(self.evaluator.profile(design, self.data), self.target)
+        return cost(self.evaluator.profile(design, self.data), self.target, self.limits.get("size_bytes"))
 
     def known(self, configuration: Mapping[str, Any]) -> dict[str, float]:
         """Return the objectives of a configuration that no training is needed for, at full fidelity."""
@@ -116,6 +116,7 @@ class Plan:
             seed=self.config.seed,
             threads=self.config.threads,
             carbon_intensity_g_per_kwh=self.config.carbon_intensity_g_per_kwh,
+            max_size_bytes=self.limits.get("size_bytes"),
         )
 
 
