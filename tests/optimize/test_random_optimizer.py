@@ -82,6 +82,14 @@ def test_proposals_are_at_full_fidelity():
     assert [proposal.fidelity for proposal in optimizer.ask(3)] == [30, 30, 30]
 
 
+def test_a_lost_trial_is_proposed_again():
+    whole, resumed = make(continuous()).ask(5), make(continuous())
+    for proposal in whole[:2] + whole[3:]:
+        tell(resumed, proposal)
+    (again,) = resumed.ask(1)
+    assert (again.trial, again.configuration) == (5, whole[2].configuration)
+
+
 def test_foreign_trials_do_not_move_the_sequence():
     foreign, plain = make(continuous(), seed=9).ask(3), make(continuous(), seed=1).ask(4)
     optimizer = make(continuous(), seed=1)

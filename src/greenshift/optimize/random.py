@@ -21,9 +21,9 @@ _PATIENCE = 30
 class RandomOptimizer:
     """Draws configurations from the space's own distribution, each once, always at full fidelity.
 
-    The draws are one fixed sequence per seed; results do not change it. A resumed study that re-tells
-    its evaluations, in any order, goes on with the draw after the furthest one that was told. Told
-    configurations from elsewhere are not proposed.
+    The draws are one fixed sequence per seed, and results do not change it: the next proposal is the first
+    draw that was neither proposed nor told. So a resumed study that re-tells its evaluations, in any order,
+    goes on as if it had not stopped.
 
     A finite space counts as exhausted when thirty times as many draws in a row as there are known
     configurations brought nothing new: the chance to miss one of n equally likely ones is about e^-30.
@@ -35,26 +35,18 @@ class RandomOptimizer:
         self._space = copy.deepcopy(problem.space)
         self._space.seed(problem.seed)
         self._draws = self._draw()
-        self._sequence: list[Configuration] = []
-        self._positions: dict[Key, int] = {}
         self._seen: set[Key] = set()
         self._trials: set[int] = set()
-        self._next_draw = 0
         self._next_trial = 0
 
     def ask(self, n: int = 1) -> list[Proposal]:
         """Return up to `n` new proposals; fewer if the space has no more configurations."""
-        fidelity = self._problem.fidelity
+        fidelity = None if self._problem.fidelity is None else self._problem.fidelity.maximum
         proposals: list[Proposal] = []
-        while len(proposals) < n and self._extend(self._next_draw + 1):
-            configuration = self._sequence[self._next_draw]
-            self._next_draw += 1
-            if configuration_key(configuration) in self._seen:
-                continue
-            proposals.append(
-                Proposal(self._next_trial, dict(configuration), None if fidelity is None else fidelity.maximum)
-            )
-            self._note(self._next_trial, configuration)
+        while len(proposals) < n and (configuration := next(self._draws, None)) is not None:
+            if configuration_key(configuration) not in self._seen:
+                proposals.append(Proposal(self._next_trial, configuration, fidelity))
+                self._note(self._next_trial, configuration)
         return proposals
 
     def tell(
@@ -76,28 +68,12 @@ class RandomOptimizer:
         objective_values(self._problem.objectives, objectives, status)
         if trial in self._trials:
             return
-        values = told_configuration(self._problem, trial, configuration)
-        # Trial numbers grow at least as fast as positions, so a draw of this seed is among the first trial + 1.
-        self._extend(trial + 1)
-        position = self._positions.get(configuration_key(values))
-        if position is not None:
-            self._next_draw = max(self._next_draw, position + 1)
-        self._note(trial, values)
+        self._note(trial, told_configuration(self._problem, trial, configuration))
 
     def _note(self, trial: int, configuration: Configuration) -> None:
         self._trials.add(trial)
         self._seen.add(configuration_key(configuration))
         self._next_trial = max(self._next_trial, trial + 1)
-
-    def _extend(self, length: int) -> bool:
-        """Make the sequence at least `length` long; False if the space has not so many configurations."""
-        while len(self._sequence) < length:
-            configuration = next(self._draws, None)
-            if configuration is None:
-                return False
-            self._positions[configuration_key(configuration)] = len(self._sequence)
-            self._sequence.append(configuration)
-        return True
 
     def _draw(self) -> Iterator[Configuration]:
         drawn: set[Key] = set()
