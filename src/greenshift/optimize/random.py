@@ -41,7 +41,7 @@ class RandomOptimizer:
 
     def ask(self, n: int = 1) -> list[Proposal]:
         """Return up to `n` new proposals; fewer if the space has no more configurations."""
-        fidelity = None if self._problem.fidelity is None else self._problem.fidelity.maximum
+        fidelity = None if self._problem.fidelity is None else float(self._problem.fidelity.maximum)
         proposals: list[Proposal] = []
         while len(proposals) < n and (configuration := next(self._draws, None)) is not None:
             if configuration_key(configuration) not in self._seen:
