@@ -29,19 +29,14 @@ def instant(task: Task, cpu_watts: float | None) -> Evaluation:
         modelled = cost(profile_design(task.design, task.data), load_target(task.target)).to_json()
     error = 0.1 + (task.trial * 37 % 100) / 200
     objectives = {name: modelled[name] if OBJECTIVES[name].known else error for name in task.objectives}
-    return Evaluation(
-        trial=task.trial,
-        label=task.label,
-        configuration=task.configuration,
-        design=task.design,
-        fidelity=task.fidelity,
-        outcome="ok",
+    return Evaluation.of(
+        task,
+        "ok",
+        metered.reading,
         objectives=objectives,
         provenance={name: OBJECTIVES[name].provenance for name in task.objectives},
         cost={key: value for key, value in modelled.items() if key != "layers"},
         curve=tuple(EpochMetrics(epoch + 1, 1.0, error, error, 0.1, 0.0) for epoch in range(task.epochs)),
-        reading=metered.reading,
-        finished_at=time.time(),
     )
 
 

@@ -1,6 +1,5 @@
 """One task evaluated: train a design at one fidelity and fill in its objectives."""
 
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -48,20 +47,15 @@ def evaluate(task: Task, cpu_watts: float | None = None) -> Evaluation:
             curve, reason = error.curve, str(error)
         except (RuntimeError, MemoryError) as error:
             reason = " ".join([f"{type(error).__name__}:", *str(error).split()])[:300]  # a MemoryError has no text
-    return Evaluation(
-        trial=task.trial,
-        label=task.label,
-        configuration=task.configuration,
-        design=task.design,
-        fidelity=task.fidelity,
-        outcome="ok" if reason is None else "failed",
+    return Evaluation.of(
+        task,
+        "ok" if reason is None else "failed",
+        metered.reading,
         objectives=objectives,
         provenance={name: OBJECTIVES[name].provenance for name in objectives},
         cost={key: value for key, value in modelled.items() if key != "layers"},
         curve=curve,
-        reading=metered.reading,
         reason=reason,
-        finished_at=time.time(),
     )
 
 

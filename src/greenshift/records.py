@@ -1,6 +1,7 @@
 """Records of what was done: the task that is evaluated and the evaluation that comes back."""
 
 import dataclasses
+import time
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -114,6 +115,20 @@ class Evaluation:
     curve: tuple[EpochMetrics, ...] = ()
     reason: str | None = None
     finished_at: float = 0.0
+
+    @staticmethod
+    def of(task: Task, outcome: Outcome, reading: Reading, **details: Any) -> "Evaluation":
+        """Return the evaluation of a task that ended now.
+
+        Args:
+            task: What was asked for.
+            outcome: How it ended.
+            reading: What it consumed.
+            **details: More attributes; an evaluation without them gave no objectives.
+        """
+        asked = {name: getattr(task, name) for name in ("trial", "label", "configuration", "design", "fidelity")}
+        results = {"objectives": {}, "provenance": {}, "finished_at": time.time(), **details}
+        return Evaluation(outcome=outcome, reading=reading, **asked, **results)
 
     @property
     def role(self) -> Role:

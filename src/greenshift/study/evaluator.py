@@ -2,14 +2,13 @@
 
 import dataclasses
 import math
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from greenshift.design import Design
-from greenshift.energy import Meter, Reading, best_meter
+from greenshift.energy import Meter, best_meter
 from greenshift.profile import NetworkProfile
-from greenshift.records import DataChoice, Evaluation, Outcome, Task
+from greenshift.records import DataChoice, Evaluation, Task
 
 STOPPED = "stopped by a signal"
 
@@ -57,11 +56,11 @@ def evaluate_safely(evaluator: Evaluator, task: Task, cpu_watts: float | None) -
     try:
         return _checked(task, evaluator.evaluate(task, cpu_watts))
     except KeyboardInterrupt:
-        return unfinished(task, "interrupted", STOPPED, meter.stop())
+        return Evaluation.of(task, "interrupted", meter.stop(), reason=STOPPED)
     except Exception as error:
         message = " ".join(str(error).split())[:300]
         reason = f"{type(error).__name__}: {message}" if message else type(error).__name__
-        return unfinished(task, "failed", reason, meter.stop())
+        return Evaluation.of(task, "failed", meter.stop(), reason=reason)
 
 
 def _checked(task: Task, evaluation: Evaluation) -> Evaluation:
@@ -71,20 +70,3 @@ def _checked(task: Task, evaluation: Evaluation) -> Evaluation:
     if evaluation.outcome != "ok" or not bad:
         return evaluation
     return dataclasses.replace(evaluation, outcome="failed", objectives={}, provenance={}, reason=", ".join(bad))
-
-
-def unfinished(task: Task, outcome: Outcome, reason: str, reading: Reading) -> Evaluation:
-    """Return the evaluation of a task that gave no objectives."""
-    return Evaluation(
-        trial=task.trial,
-        label=task.label,
-        configuration=task.configuration,
-        design=task.design,
-        fidelity=task.fidelity,
-        outcome=outcome,
-        objectives={},
-        provenance={},
-        reading=reading,
-        reason=reason,
-        finished_at=time.time(),
-    )

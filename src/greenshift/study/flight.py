@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from greenshift.energy import Reading
 from greenshift.objectives import OBJECTIVES
 from greenshift.records import Evaluation, Task
-from greenshift.study.evaluator import STOPPED, unfinished
+from greenshift.study.evaluator import STOPPED
 from greenshift.targets import Cost
 
 
@@ -48,10 +48,10 @@ class Flight:
         source = "nobody was left to read its meter; counted in the reading of the run"
         reading = Reading(time.time() - self.started_at, None, None, "estimated", source, ())
         if gone or stopping:
-            return unfinished(self.task, "interrupted", STOPPED, reading)
+            return Evaluation.of(self.task, "interrupted", reading, reason=STOPPED)
         died = isinstance(error, BrokenProcessPool)
         reason = "its worker process died (killed, or out of memory)" if died else f"{type(error).__name__}: {error}"
-        return unfinished(self.task, "failed", reason, reading)
+        return Evaluation.of(self.task, "failed", reading, reason=reason)
 
 
 def refusal(task: Task, spent: Cost, limits: Mapping[str, float]) -> Evaluation | None:
@@ -71,8 +71,11 @@ def refusal(task: Task, spent: Cost, limits: Mapping[str, float]) -> Evaluation 
         return None
     nothing = Reading(0.0, 0.0, 0.0, "estimated", "refused before training", ())
     known = {name: float(getattr(spent, name)) for name in task.objectives if OBJECTIVES[name].known}
-    return dataclasses.replace(
-        unfinished(task, "infeasible", "; ".join(broken), nothing),
+    return Evaluation.of(
+        task,
+        "infeasible",
+        nothing,
+        reason="; ".join(broken),
         objectives=known,
         provenance=dict.fromkeys(known, spent.provenance),
         cost={name: value for name, value in spent.to_json().items() if name != "layers"},
