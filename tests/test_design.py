@@ -1,0 +1,96 @@
+"""A design is data: the same after a trip through JSON, with a digest that tells designs apart."""
+
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+
+from greenshift.design import Design, Optimization, Recipe
+from greenshift.errors import InputError
+from greenshift.schemes import Depth, Shift
+from value_strategies import designs
+
+FULL = Design("resnet20", 0.5, ((Depth(5), Shift("Q", 4, 8, 8)), ("fc", Shift())), Recipe(10, 64))
+
+
+@given(designs)
+def test_json_gives_the_same_design(design):
+    again = Design.from_json(json.loads(json.dumps(design.to_json())))
+    assert again == design
+    assert again.digest == design.digest
+
+
+@given(designs, designs)
+def test_digests_differ_as_designs_do(one, other):
+    assert (one.digest == other.digest) == (one == other)
+    assert len(one.digest) == 12
+
+
+def test_the_digest_does_not_change_between_versions_by_accident():
+    """Stores name checkpoints by it."""
+    assert Design("resnet20").digest == "2e43dca60e6b"
+    assert FULL.digest == "f637dcb741a8"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        dataclasses.replace(FULL, width=0.25),
+        dataclasses.replace(FULL, backbone="resnet32"),
+        dataclasses.replace(FULL, schemes=FULL.schemes[::-1]),
+        dataclasses.replace(FULL, recipe=dataclasses.replace(FULL.recipe, epochs=11)),
+        dataclasses.replace(FULL, schemes=((Depth(5, "input"), Shift("Q", 4, 8, 8)), FULL.schemes[1])),
+    ],
+)
+def test_every_part_counts_in_the_digest(changed):
+    assert changed.digest != FULL.digest
+
+
+def test_designs_are_hashable():
+    assert len({FULL, dataclasses.replace(FULL), Design("resnet20")}) == 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"name": "Adamax"}, "'Adamax'"),
+        ({"schedule": "linear"}, "'linear'"),
+        ({"lr": 0}, "lr"),
+        ({"lr": -1}, "lr"),
+        ({"momentum": 1}, "momentum"),
+        ({"momentum": -0.1}, "momentum"),
+        ({"warmup": 1}, "warmup"),
+    ],
+)
+def test_optimizations_outside_their_range(fields, message):
+    with pytest.raises(InputError, match=message):
+        Optimization(**fields)
+
+
+@pytest.mark.parametrize("fields", [{"epochs": 0}, {"batch_size": 0}, {"augment": "mixup"}])
+def test_recipes_outside_their_range(fields):
+    with pytest.raises(InputError, match=next(iter(fields))):
+        Recipe(**fields)
+
+
+@pytest.mark.parametrize("missing", ["backbone", "width", "schemes", "recipe"])
+def test_json_that_lacks_something(missing):
+    data = FULL.to_json()
+    del data[missing]
+    with pytest.raises(InputError, match=missing):
+        Design.from_json(data)
+
+
+def test_json_with_a_key_nobody_knows():
+    data = FULL.to_json()
+    data["recipe"]["warm_restart"] = True
+    with pytest.raises(InputError, match="warm_restart"):
+        Design.from_json(data)
+
+
+def test_reading_leaves_the_data_alone():
+    data = FULL.to_json()
+    before = json.dumps(data)
+    Design.from_json(data)
+    assert json.dumps(data) == before

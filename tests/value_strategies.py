@@ -1,0 +1,46 @@
+"""Random designs and schemes for property tests."""
+
+from typing import get_args
+
+from hypothesis import strategies as st
+
+from greenshift.design import Design, Optimization, OptimizerName, Recipe, ScheduleName
+from greenshift.schemes import Depth, Shift, Uniform
+
+shifts = st.builds(
+    Shift,
+    kind=st.sampled_from(["Q", "PS"]),
+    weight_bits=st.integers(2, 8),
+    act_integer_bits=st.integers(1, 32),
+    act_fraction_bits=st.integers(0, 32),
+    rounding=st.sampled_from(["deterministic", "stochastic"]),
+    original=st.booleans(),
+)
+schemes = st.one_of(shifts, st.builds(Uniform, st.integers(2, 8), st.integers(2, 8)))
+depths = st.builds(Depth, st.integers(0, 200), st.sampled_from(["output", "input"]))
+keys = st.one_of(depths, st.sampled_from(["*", "conv1", "layer*.conv?", "features.0"]))
+optimizations = st.builds(
+    Optimization,
+    name=st.sampled_from(get_args(OptimizerName)),
+    lr=st.floats(1e-6, 10),
+    momentum=st.floats(0, 0.999),
+    weight_decay=st.floats(0, 1),
+    schedule=st.sampled_from(get_args(ScheduleName)),
+    warmup=st.floats(0, 0.9),
+    nesterov=st.booleans(),
+)
+recipes = st.builds(
+    Recipe,
+    epochs=st.integers(1, 1000),
+    batch_size=st.integers(1, 4096),
+    optimization=optimizations,
+    augment=st.sampled_from(["none", "crop", "crop-flip"]),
+    label_smoothing=st.floats(0, 0.5),
+)
+designs = st.builds(
+    Design,
+    backbone=st.sampled_from(["resnet20", "tiny_cnn", "timm:resnet18", "mine.nets:Net"]),
+    width=st.floats(0.1, 4),
+    schemes=st.lists(st.tuples(keys, schemes), max_size=4).map(tuple),
+    recipe=recipes,
+)
