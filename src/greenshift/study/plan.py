@@ -75,6 +75,7 @@ class Plan:
             fidelity=self.fidelity,
             known=self.known,
             seed=self.config.seed,
+            max_trials=self.budget.trials,
         )
 
     def trial_task(self, trial: int, configuration: dict[str, Any], fidelity: float | None) -> Task:
