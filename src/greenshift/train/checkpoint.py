@@ -99,5 +99,12 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
         model.load_state_dict(weights)
         optimizer.load_state_dict({"state": state, "param_groups": json.loads(metadata["groups"])})
     except (RuntimeError, ValueError) as error:
-        raise InputError(f"{path}: checkpoint of another design: {str(error).splitlines()[0]}") from error
+        problem = " ".join(str(error).split())[:300]
+        raise InputError(f"{path}: checkpoint of another design: {problem}") from error
+    # The fused optimizers walk a parameter and its state side by side through memory, so that state in
+    # another memory layout (channels_last is lost in the file) would silently go to the wrong weights.
+    for parameter, values in optimizer.state.items():
+        for key, value in values.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                values[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
     return tuple(EpochMetrics(**epoch) for epoch in json.loads(metadata["curve"]))
