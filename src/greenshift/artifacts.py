@@ -73,14 +73,14 @@ def load_artifact(path: Path) -> Artifact | None:
         return None
     try:
         found = json.loads(metadata["greenshift"]).get("format")
-        if found != FORMAT:
-            raise InputError(f"{path}: artifact of format {found}; this version of greenshift reads format {FORMAT}")
-        design = Design.from_json(json.loads(metadata["design"]))
+        design = Design.from_json(json.loads(metadata["design"])) if found == FORMAT else None
         description = json.loads(metadata["description"])
         channels, size, _ = description["shape"]
         shape = ImageShape(len(description["classes"]), channels, size)
-    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: its description is damaged ({error!r}); select the trial again") from error
+    if design is None:
+        raise InputError(f"{path}: artifact of format {found}; this version of greenshift reads format {FORMAT}")
     model = build_network(design, shape)
     try:
         model.load_state_dict(tensors)
