@@ -28,7 +28,7 @@ install: $(VENV)/.core
 
 search: $(VENV)/.core
 	$(BIN)/greenshift search --data digits --model tiny_cnn --space paper --optimizer random --fidelity epochs \
-	    --target cortex-m4 --objectives error,energy_j,size_bytes --max-energy 100% \
+	    --target asic-45nm --objectives error,energy_j,size_bytes \
 	    --workers 2 --seed 0 --budget 80trials,150s --store runs/digits
 	$(BIN)/greenshift report runs/digits
 

@@ -112,7 +112,7 @@ def test_a_scheme_that_matches_nothing_is_refused():
 
 def test_baselines_are_what_a_front_is_held_against():
     designs = baseline_designs("tiny_cnn", DIGITS, epochs=2, depth=5)
-    assert list(designs)[0] == "float32"
+    assert next(iter(designs)) == "float32"
     assert designs.keys() == {"float32", "int8", "paper default", "expert default", "float32 half width"}
     assert all(design.recipe.epochs == 2 for design in designs.values()), "trained for as long as the front"
     sizes = {label: profile_design(design, DIGITS).size_bytes for label, design in designs.items()}

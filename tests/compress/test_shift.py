@@ -38,9 +38,7 @@ def test_reproduces_the_original_code(case):
 
     if meta["op"] == "conv":
         geometry = {key: meta[key] for key in ("stride", "padding", "dilation", "groups", "bias")}
-        layer = ShiftConv2d(
-            meta["in_channels"], meta["out_channels"], meta["kernel_size"], scheme=scheme, **geometry
-        )
+        layer = ShiftConv2d(meta["in_channels"], meta["out_channels"], meta["kernel_size"], scheme=scheme, **geometry)
     else:
         layer = ShiftLinear(meta["in_features"], meta["out_features"], bias=meta["bias"], scheme=scheme)
     with torch.no_grad():
