@@ -29,7 +29,7 @@ install: $(VENV)/.core
 search: $(VENV)/.core
 	$(BIN)/greenshift search --data digits --model tiny_cnn --space paper --optimizer random --fidelity epochs \
 	    --target asic-45nm --objectives error,energy_j,size_bytes \
-	    --workers 2 --seed 0 --budget 80trials,150s --store runs/digits
+	    --workers 2 --seed 0 --budget 80trials,120s --store runs/digits
 	$(BIN)/greenshift report runs/digits
 
 test: $(VENV)/.dev
