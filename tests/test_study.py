@@ -47,7 +47,7 @@ class Scripted:
 def script(monkeypatch, proposals):
     """Let every study use one scripted optimizer."""
     optimizer = Scripted(list(proposals))
-    monkeypatch.setattr("greenshift.study.plan.Plan.optimizer", lambda _: optimizer)
+    monkeypatch.setattr("greenshift.study.plan.Plan.optimizer", lambda *_: optimizer)
     return optimizer
 
 
@@ -96,11 +96,12 @@ def test_a_budget_is_a_total_and_a_longer_one_goes_on(tmp_path):
 def test_the_papers_method_goes_on_as_if_it_had_not_stopped(tmp_path):
     pytest.importorskip("smac")
     changes = {"optimizer": "smac", "baselines": False}
-    study(tmp_path / "parts", budget="10trials", **changes)
-    study(tmp_path / "parts", budget="13trials", **changes)
-    study(tmp_path / "whole", budget="13trials", **changes)
-    assert trials(tmp_path / "parts") == trials(tmp_path / "whole")
-    assert {fidelity["epochs"] for _, _, fidelity, _ in trials(tmp_path / "whole")} == {1.0, 3.0, 9.0}
+    # The initial design is planned from the first budget, two configurations for both.
+    for folder, first in (("early", "8trials"), ("late", "11trials")):
+        study(tmp_path / folder, budget=first, **changes)
+        study(tmp_path / folder, budget="14trials", **changes)
+    assert trials(tmp_path / "early") == trials(tmp_path / "late")
+    assert {fidelity["epochs"] for _, _, fidelity, _ in trials(tmp_path / "late")} == {1.0, 3.0, 9.0}
 
 
 def test_same_seed_same_study_other_seed_another(tmp_path):

@@ -212,7 +212,7 @@ class Chained:
 
 def test_with_several_workers_timing_changes_nothing(tmp_path, monkeypatch, uninterrupted):
     configuration = uninterrupted[0][1]
-    monkeypatch.setattr("greenshift.study.plan.Plan.optimizer", lambda _: Chained(configuration))
+    monkeypatch.setattr("greenshift.study.plan.Plan.optimizer", lambda *_: Chained(configuration))
     monkeypatch.setattr("greenshift.study.loop.make_executor", ThreadPoolExecutor)
     delays = {"a": [0.0] * 12, "b": [0.05, 0.0, 0.02] * 4, "c": [0.0, 0.04] * 6}
     seen = {}

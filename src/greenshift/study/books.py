@@ -22,6 +22,8 @@ class Books:
         self._store = store
         self._ledger = ledger
         self._on_event = on_event
+        # Kept from the first run on: what an optimizer plans with may not change when the budget grows.
+        self.planned_trials: int | None = store.facts().get("planned_trials", plan.budget.trials)
 
     def begin(self) -> list[Evaluation]:
         """Begin this run's row in the store and return what earlier runs evaluated, in the order of its start.
@@ -33,7 +35,9 @@ class Books:
         if self._plan.budget.energy_j is not None and self._ledger.run().energy_j is None:
             raise InputError("budget: energy cannot be metered on this machine; limit trials or seconds")
         self._store.begin_session(self._plan.config)
-        self._store.set_facts({"float32": self._plan.float32, "limits": self._plan.limits})
+        self._store.set_facts(
+            {"float32": self._plan.float32, "limits": self._plan.limits, "planned_trials": self.planned_trials}
+        )
         history = self._store.evaluations(order="start")
         for evaluation in history:
             self.standing.add(evaluation)

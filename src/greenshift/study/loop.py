@@ -97,7 +97,7 @@ class _Search:
         self._store = store
         self._books = books
         self._interrupts = interrupts
-        self._optimizer = plan.optimizer()
+        self._optimizer = plan.optimizer(books.planned_trials)
         self._executor: Executor = make_executor(plan.config.workers)
         self._window: deque[Flight] = deque()
         self._due: deque[Task] = deque()

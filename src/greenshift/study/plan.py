@@ -66,8 +66,13 @@ class Plan:
         """Return the objectives of a configuration that no training is needed for, at full fidelity."""
         return _by_objective(self.cost(self.design(configuration)), (o.name for o in self.objectives if o.known))
 
-    def optimizer(self) -> Optimizer:
-        """Return a fresh optimizer."""
+    def optimizer(self, planned_trials: int | None) -> Optimizer:
+        """Return a fresh optimizer.
+
+        Args:
+            planned_trials: The trial budget the study was begun with. A budget that grows later must not
+                change what has been proposed already.
+        """
         return make_optimizer(
             self.config.optimizer,
             space=self.space.configspace,
@@ -75,7 +80,7 @@ class Plan:
             fidelity=self.fidelity,
             known=self.known,
             seed=self.config.seed,
-            max_trials=self.budget.trials,
+            max_trials=planned_trials,
         )
 
     def trial_task(self, trial: int, configuration: dict[str, Any], fidelity: float | None) -> Task:
@@ -156,7 +161,7 @@ def make_plan(config: StudyConfig, evaluator: Evaluator) -> Plan:
         float32=float32,
         limits={bound.objective: bound.limit(float32) for bound in bounds},
     )
-    plan.optimizer()  # an unknown or missing optimizer is bad input, to be told before anything is written
+    plan.optimizer(plan.budget.trials)  # an unknown or missing optimizer is bad input, to be told before anything is written
     return plan
 
 
