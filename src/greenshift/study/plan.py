@@ -161,7 +161,7 @@ def make_plan(config: StudyConfig, evaluator: Evaluator) -> Plan:
         float32=float32,
         limits={bound.objective: bound.limit(float32) for bound in bounds},
     )
-    plan.optimizer(plan.budget.trials)  # an unknown or missing optimizer is bad input, to be told before anything is written
+    plan.optimizer(plan.budget.trials)  # bad input is told before anything is written
     return plan
 
 
