@@ -230,7 +230,6 @@ WHOLE = {
         (json.dumps({**WHOLE, "shift_depth": 99}), ["shift_depth", "99", "to 20"]),
         (json.dumps({**WHOLE, "shift_type": "R"}), ["shift_type", "'R'", "Q, PS"]),
         (json.dumps({**WHOLE, "weight_bit": 4}), ["'weight_bit'", "weight_bits"]),
-        (json.dumps({k: v for k, v in WHOLE.items() if k != "rounding"}), ["'rounding'", "missing"]),
         (json.dumps({**WHOLE, "lr": float("nan")}), ["lr", "nan"]),
         (json.dumps({**WHOLE, "epochs": True}), ["epochs", "True"]),
         ("[1, 2]", ["JSON object"]),

@@ -107,6 +107,17 @@ def test_cost_of_a_file_is_that_of_the_same_values_by_name(call, tmp_path):
     )
 
 
+def test_cost_fills_what_a_studys_configuration_leaves_to_the_fidelity(call, tmp_path):
+    from greenshift.space import named_configuration
+
+    values = named_configuration("paper-pos1", 20)
+    named = cost(call, "--configuration", "paper-pos1", "--target", "asic-45nm")
+    (tmp_path / "trial.json").write_text(json.dumps({k: v for k, v in values.items() if k != "epochs"}))
+    assert cost(call, "--configuration", str(tmp_path / "trial.json"), "--target", "asic-45nm") == named
+    (tmp_path / "all.json").write_text(json.dumps({k: v for k, v in values.items() if k != "shift_depth"}))
+    assert cost(call, "--configuration", str(tmp_path / "all.json"), "--target", "asic-45nm") != named
+
+
 def test_cost_in_a_process_of_its_own(greenshift):
     said = greenshift("cost", "--model", "tiny_cnn", "--data", "digits", "--target", "cortex-m7", "--json")
     assert said.code == 0, said.err

@@ -20,7 +20,7 @@ def add_to(app: typer.Typer) -> None:
 
 def cost(
     model: str = typer.Option("resnet20", help="Model name, timm:NAME or package.module:factory."),
-    configuration: str = typer.Option("paper-default", help="Named configuration or a JSON file."),
+    configuration: str = typer.Option("paper-default", help="Named configuration, or a JSON file; what it leaves out has its default."),
     target: str = typer.Option("cortex-m4", help="Device of the cost model: a name of the catalog or a TOML file."),
     data: str = typer.Option("cifar10", help="Dataset, for the image size and the number of classes."),
     data_dir: str | None = typer.Option(None, help="Folder that holds the official dataset folders."),
@@ -72,9 +72,11 @@ def _profile(model: str, configuration: str, data: DataChoice) -> Any:
     if configuration in configuration_names():
         values = named_configuration(configuration, depth)
     else:
-        values = _read_configuration(configuration, configuration_names())
+        # A configuration of a study has no value for its fidelity; the space's default stands in.
+        defaults = dict(space.configspace.get_default_configuration())
+        given = _read_configuration(configuration, configuration_names())
         try:
-            values = space.validate(values)
+            values = space.validate({**defaults, **given})
         except InputError as error:
             raise InputError(f"{configuration}: {error}") from error
     design = space.to_design(values, backbone=model, fidelity=None, epochs=None, base=Recipe())
