@@ -20,7 +20,9 @@ def add_to(app: typer.Typer) -> None:
 
 def cost(
     model: str = typer.Option("resnet20", help="Model name, timm:NAME or package.module:factory."),
-    configuration: str = typer.Option("paper-default", help="Named configuration, or a JSON file; what it leaves out has its default."),
+    configuration: str = typer.Option(
+        "paper-default", help="Named configuration, or a JSON file; what it leaves out has its default."
+    ),
     target: str = typer.Option("cortex-m4", help="Device of the cost model: a name of the catalog or a TOML file."),
     data: str = typer.Option("cifar10", help="Dataset, for the image size and the number of classes."),
     data_dir: str | None = typer.Option(None, help="Folder that holds the official dataset folders."),
