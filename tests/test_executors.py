@@ -60,11 +60,13 @@ def test_a_worker_that_dies_takes_down_its_own_call_only_and_is_replaced():
 
 def test_a_worker_that_died_idle_is_replaced():
     with make_executor(2) as executor:
-        for _ in range(2):
-            pid = executor.submit(process_id).result(timeout=30)
-            worker = psutil.Process(pid)
+        futures = [executor.submit(process_id, 0.5) for _ in range(2)]
+        workers = [psutil.Process(future.result(timeout=30)) for future in futures]
+        assert len(workers) == len({worker.pid for worker in workers})
+        for worker in workers:
             worker.kill()
             worker.wait(timeout=10)
+        # A pool needs a moment to notice; a call that comes earlier is lost with it.
         deadline = time.monotonic() + 20
         done = None
         while time.monotonic() < deadline and (done is None or done.exception() is not None):
