@@ -25,6 +25,18 @@ def test_digits():
     assert data.std == pytest.approx([float(values.std())], rel=1e-4)
 
 
+def test_digits_are_those_of_scikit_learn():
+    bunch = pytest.importorskip("sklearn.datasets").load_digits()
+    data = load_dataset("digits")
+    images, labels = (
+        torch.cat([getattr(data, f"{part}_{kind}") for part in ("train", "test")]) for kind in ("images", "labels")
+    )
+    ours = sorted((bytes(image.flatten().tolist()), int(label)) for image, label in zip(images, labels, strict=True))
+    grey = (bunch.data * 255 / 16).round().astype(int)
+    theirs = sorted((bytes(row.tolist()), int(label)) for row, label in zip(grey, bunch.target, strict=True))
+    assert ours == theirs
+
+
 def test_digits_test_images_are_not_trained_on():
     data = load_dataset("digits")
     train = {bytes(image) for image in data.train_images.flatten(1).numpy()}

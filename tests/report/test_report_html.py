@@ -64,7 +64,7 @@ def test_the_page_fetches_nothing_and_holds_plotly_once(page: Path) -> None:
     assert parser.references == ["data:,"]
     assert parser.scripts == 3
     source = page.read_text(encoding="utf-8")
-    assert source.count("* plotly.js v") == 1
+    assert source.count("* plotly.js (basic - minified) v") == 1
     style = source[source.index("<style>") : source.index("</style>")]
     assert "url(" not in style
     assert "@import" not in style

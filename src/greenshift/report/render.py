@@ -69,7 +69,6 @@ def render(data: ReportData) -> str:
     """Return the report as HTML."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
-    from plotly.offline import get_plotlyjs
 
     loader = PackageLoader("greenshift.report", "templates")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
@@ -87,7 +86,6 @@ def render(data: ReportData) -> str:
         drawn={figure["id"] for figure in drawn},
         figures=Markup(_script_json(drawn)),
         views={figure["id"]: [view["label"] for view in figure["views"]] for figure in drawn},
-        plotly=Markup(get_plotlyjs()),
         asset=asset,
         words=wording,
         cost_model=_describe_cost_model(data.evaluations),

@@ -16,7 +16,7 @@ _OPTIONS = {
     "fidelity_max": "max-fidelity",
     "carbon_intensity_g_per_kwh": "carbon-intensity",
 }
-_PACKAGES = ("greenshift", "torch", "numpy", "ConfigSpace", "smac", "plotly")
+_PACKAGES = ("greenshift", "torch", "numpy", "ConfigSpace", "smac")
 
 
 def reproduction(config: Mapping[str, Any], command: str | None = None) -> Reproduction:
