@@ -127,7 +127,7 @@ def test_uncertainty_lies_between_that_of_the_parts_and_the_factor_of_shifts_sho
 
 
 def test_impossible_layers_are_refused():
-    with pytest.raises(InputError, match="'conv' has floats of 64 bits"):
+    with pytest.raises(InputError, match="asic-45nm: layer 'conv' needs floats of 64 bits, which it does not"):
         cost(network(conv("float", weight_bits=64, act_bits=64)), ASIC)
     with pytest.raises(InputError, match="'conv' has weight_levels 0"):
         cost(network(conv("shift", weight_bits=4)), ASIC)
