@@ -1,11 +1,12 @@
+import dataclasses
 import tomllib
 from importlib.resources import files
 
 import pytest
 
 from greenshift.errors import InputError
-from greenshift.targets import load_target, load_variants, target_names
-from greenshift.targets.loading import parse_target
+from greenshift.targets import load_target, load_variants, target_names, unit_of
+from greenshift.targets.loading import parse_target, parse_targets
 from greenshift.targets.target import CyclesModel, OperationsModel, RooflineModel
 
 FIGURE = '{ value = 2, factor = 1.5, source = "book", note = "page 3" }'
@@ -197,3 +198,81 @@ def test_shift_widths_come_in_any_order():
 def test_bad_shift_widths(points, message):
     with pytest.raises(InputError, match=message):
         parse_target(operations_text(points), "chip.toml")
+
+
+VARIANT = f"""
+[variants.fast]
+title = "twice as fast"
+[variants.fast.cycles]
+clock_hz = {FIGURE.replace("2", "4", 1)}
+[variants.other]
+title = "another kernel"
+[variants.other.sources]
+paper = "A paper"
+[variants.other.kernels.one]
+cycles_per_mac = {FIGURE.replace("book", "paper")}
+"""
+
+
+def test_variants_replace_figures_and_leave_the_rest(tmp_path):
+    base, fast, other = parse_targets(VALID + VARIANT, "board.toml")
+    assert base == dataclasses.replace(parse_target(VALID, "board.toml"), variants=base.variants)
+    assert base.variants == (("fast", "twice as fast"), ("other", "another kernel"))
+    assert (fast.name, fast.title, fast.variants) == ("mine:fast", "My board; twice as fast", base.variants)
+    assert fast.model == dataclasses.replace(base.model, clock_hz=fast.model.clock_hz)
+    assert (base.model.clock_hz.value, fast.model.clock_hz.value) == (2.0, 4.0)
+    assert other.model.kernels[0].cycles_per_mac.source == "paper"
+    path = tmp_path / "board.toml"
+    path.write_text(VALID + VARIANT)
+    assert load_target(f"{path}:fast") == fast
+    assert load_variants(path) == load_variants(f"{path}:fast") == (base, fast, other)
+
+
+def test_the_shift_tables_of_45_nm_disagree_by_about_three():
+    at_32_bits = [dict(target.model.shift_pj)[32].value for target in load_variants("asic-45nm")]
+    assert max(at_32_bits) / min(at_32_bits) > 3
+    assert load_target("asic-45nm:aladdin").model.shift_pj[-1][1].value == 0.417
+
+
+BAD_VARIANTS = {
+    "unknown figure": (
+        "[variants.x]\ntitle = 'a'\n[variants.x.cycles]\nclock = 3",
+        r"variant x: cycles\.clock: unknown",
+    ),
+    "bare number": ("[variants.x]\ntitle = 'a'\n[variants.x.cycles]\nclock_hz = 3", r"variant x: .*3 has no source"),
+    "no title": (f"[variants.x.cycles]\n{CLOCK}", r"board\.toml: variants\.x\.title: a line is needed"),
+    "no change": ("[variants.x]\ntitle = 'a'", r"board\.toml: variants\.x: changes no figure"),
+    "no table": ("[variants]\nx = 3", r"board\.toml: variants: tables are needed"),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), BAD_VARIANTS.values(), ids=BAD_VARIANTS.keys())
+def test_a_bad_variant_is_found_when_the_file_is_read(text, message):
+    with pytest.raises(InputError, match=message):
+        parse_targets(VALID + text, "board.toml")
+
+
+def test_an_unknown_variant_lists_the_known_ones():
+    with pytest.raises(InputError, match="target 'asic-45nm' has no variant 'x'; known: aladdin, qkeras"):
+        load_target("asic-45nm:x")
+    with pytest.raises(InputError, match="target 'cortex-m7' has no variant 'x'; known: none"):
+        load_target("cortex-m7:x")
+
+
+@pytest.mark.parametrize(("missing", "message"), [("dram_bytes_per_s", "dram"), ("fp16_add_pj", "fp16")])
+def test_figures_that_go_together(missing, message):
+    text = operations_text({"8": 1}).replace(f"{missing} = {FIGURE}\n", "")
+    with pytest.raises(InputError, match=rf"operations\.{missing}: missing; {message}.* go together"):
+        parse_target(text, "chip.toml")
+
+
+def test_units_are_read_off_keys():
+    assert [unit_of(key) for key in ("operations.shift_pj.8", "cycles.clock_hz", "a.bytes_per_weight")] == [
+        "pJ",
+        "Hz",
+        "B/weight",
+    ]
+    assert unit_of("roofline.overhead_s_per_layer") == "s"
+    plain = {"moves_per_byte", "lanes", "max_levels", "zero_share", "depthwise_ratio", "multiword_penalty"}
+    keys = {key for name in ALL for key, _ in load_target(name).figures if not unit_of(key)}
+    assert {key.split(".")[-1] for key in keys} == plain
