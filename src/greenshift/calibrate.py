@@ -5,16 +5,16 @@ import json
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from greenshift.energy import Meter
 from greenshift.errors import InputError
-from greenshift.profile import LayerProfile
+from greenshift.profile import LayerProfile, NetworkProfile
 
 # Runs of a shape: a few to warm up, then windows of at least this long, whose median counts.
 _WINDOWS, _WINDOW_S = 5, 0.02
@@ -79,44 +79,54 @@ class Calibration:
 
     Attributes:
         times: Seconds by precision and shape, of one run with one input on one thread.
+        network_over_layers: Time of the whole network over the sum of its convolutions and linear layers run alone,
+            at least 1; what lies between them and what they find in the caches makes the difference.
         memory_bytes_per_s: Bandwidth of copying, between small data and large.
         power: Power of the host.
     """
 
     times: dict[str, dict[Shape, Measured]]
+    network_over_layers: Measured
     memory_bytes_per_s: Measured
     power: Power
 
 
-def layer_shapes(layers: Iterable[LayerProfile]) -> tuple[Shape, ...]:
-    """Shapes of the convolutions and linear layers of a profile, each once, in the order they run."""
-    shapes = (Shape(x.kind, x.input_shape, x.output_shape, x.weights, x.groups) for x in layers if x.macs)
-    return tuple(dict.fromkeys(shapes))
-
-
 def calibrate(
-    shapes: Sequence[Shape], power: Power, precisions: Sequence[str] = ("float32", "bfloat16")
+    network: nn.Module, profile: NetworkProfile, power: Power, precisions: Sequence[str] = tuple(_PRECISIONS)
 ) -> Calibration:
     """Measure layers and memory of this host on one thread, one input at a time.
 
     Args:
-        shapes: Layers to time.
+        network: The network whose layers are timed, in float32; its mode is restored.
+        profile: Its profile.
         power: Of `measure_power`, or as given by hand.
-        precisions: Some of `float32` and `bfloat16`.
+        precisions: `float32`, which the whole network is held against, and perhaps `bfloat16`.
 
     Raises:
-        InputError: If there is no shape to time, or a convolution's kernel is not square.
+        InputError: If there is no layer to time, or a convolution's kernel is not square.
     """
+    shapes = [_shape(layer) for layer in profile.layers if layer.macs]
     if not shapes:
         raise InputError("calibrate: there is no convolution or linear layer to time")
-    threads = torch.get_num_threads()
+    threads, training = torch.get_num_threads(), network.training
     torch.set_num_threads(1)
     try:
         with torch.inference_mode():
-            times = {name: {shape: _layer_time(shape, _PRECISIONS[name]) for shape in shapes} for name in precisions}
-            return Calibration(times, _bandwidth(), power)
+            each = list(dict.fromkeys(shapes))
+            times = {name: {shape: _layer_time(shape, _PRECISIONS[name]) for shape in each} for name in precisions}
+            x = torch.rand(1, *profile.input_shape)
+            network.eval()
+            whole = _timed(lambda: network(x))
+            alone_s = math.fsum(times["float32"][shape].value for shape in shapes)
+            beside = Measured(max(1.0, whole.value / alone_s), whole.factor)
+            return Calibration(times, beside, _bandwidth(), power)
     finally:
+        network.train(training)
         torch.set_num_threads(threads)
+
+
+def _shape(layer: LayerProfile) -> Shape:
+    return Shape(layer.kind, layer.input_shape, layer.output_shape, layer.weights, layer.groups)
 
 
 def given_power(watts: float) -> Power:
@@ -189,7 +199,7 @@ def _copy_rate(size_bytes: int) -> float:
 
 
 def _timed(run: Callable[[], object]) -> Measured:
-    """Seconds of one run: median of some windows, with the farthest window as factor."""
+    """CPU seconds of one run: median of some windows, with the farthest window as factor."""
     run()
     count, elapsed = 1, _window(run, 1)
     while elapsed < _WINDOW_S:
@@ -201,10 +211,11 @@ def _timed(run: Callable[[], object]) -> Measured:
 
 
 def _window(run: Callable[[], object], count: int) -> float:
-    begin = time.perf_counter()
+    # CPU time of the one thread that computes: what neighbours take of the core does not count.
+    begin = time.thread_time()
     for _ in range(count):
         run()
-    return time.perf_counter() - begin
+    return time.thread_time() - begin
 
 
 def to_toml(calibration: Calibration, name: str, title: str, version: str) -> str:
@@ -222,12 +233,13 @@ def to_toml(calibration: Calibration, name: str, title: str, version: str) -> st
         *(f"{key} = {json.dumps(text)}" for key, text in (("name", name), ("title", title), ("version", version))),
         'model = "measured"',
         "\n[sources]",
-        f'timed = "Median of {_WINDOWS} windows of {_WINDOW_S:g} s and more; factor: the farthest window"',
+        f'timed = "CPU time of one thread, median of {_WINDOWS} windows of {_WINDOW_S:g} s; factor: the farthest"',
         f"power = {json.dumps(power.source)}",
         'assumption = "Assumed; no measurement behind it"',
         "\n[measured]",
         f"active_power_w = {_figure(Measured(power.active_w, power.factor), 'power', _idle_note(power))}",
         f"memory_bytes_per_s = {_figure(memory, 'timed', 'copies between 256 KiB and 64 MiB')}",
+        f"network_over_layers = {_figure(calibration.network_over_layers, 'timed', 'in float32')}",
         f"spread_per_doubling = {_figure(Measured(1.3, 1.2), 'assumption')}",
     ]
     for precision, times in calibration.times.items():

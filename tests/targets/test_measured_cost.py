@@ -7,6 +7,7 @@ from greenshift.errors import InputError
 from greenshift.profile import LayerProfile
 from greenshift.targets import capabilities, cost, memory_bytes
 from greenshift.targets.loading import parse_target
+from greenshift.targets.uncertainty import product_factor
 
 
 def figure(value, factor=1.0):
@@ -35,6 +36,7 @@ run = "Timed today"
 [measured]
 active_power_w = {figure(10, 1.5)}
 memory_bytes_per_s = {figure(1e9, 2)}
+network_over_layers = {figure(1.4)}
 spread_per_doubling = {figure(1.2)}
 [kernels.fp32]
 runs = ["float", "shift"]
@@ -51,7 +53,7 @@ HOST = parse_target(TEXT, "host.toml")
 def test_the_very_shape_is_looked_up_and_measured():
     result = cost(network(float32()), HOST)
     assert (result.latency_s, result.energy_j) == (1e-3, 10e-3)
-    assert result.latency_uncertainty_factor == pytest.approx(1.1)
+    assert result.latency_uncertainty_factor == pytest.approx(product_factor(1.1, 1.4))
     layer = result.layers[0]
     assert (layer.kernel, layer.latency_provenance, result.provenance) == ("fp32", "measured", "modelled")
     assert result.model == "measured times of host 1"
@@ -63,10 +65,10 @@ def test_another_shape_takes_the_time_per_mac_of_the_nearest_and_is_modelled():
     # 32 channels are as far from 16 as from 64 by doublings; the first by name is taken.
     assert result.latency_s == pytest.approx(8e-3 / 4)
     assert result.layers[0].latency_provenance == "modelled"
-    assert result.latency_uncertainty_factor > 1.2
+    assert result.latency_uncertainty_factor > product_factor(1.2, 1.4)
     near = cost(network(float32(size=15)), HOST)
     assert near.latency_s == pytest.approx(1e-3 * (15 / 16) ** 2)
-    assert 1.1 < near.latency_uncertainty_factor < result.latency_uncertainty_factor
+    assert product_factor(1.1, 1.4) < near.latency_uncertainty_factor < result.latency_uncertainty_factor
 
 
 def test_the_fastest_kernel_that_can_run_it_is_taken():
@@ -79,7 +81,7 @@ def test_a_layer_of_another_stride_is_not_the_very_shape():
     strided = dataclasses.replace(float32(), input_shape=(16, 32, 32))
     result = cost(network(strided), HOST)
     assert (result.latency_s, result.layers[0].latency_provenance) == (1e-3, "modelled")
-    assert result.latency_uncertainty_factor > 1.2
+    assert result.latency_uncertainty_factor > product_factor(1.2, 1.4)
 
 
 def test_elementwise_layers_take_the_time_to_move_their_data():
@@ -107,7 +109,8 @@ BAD = {
     "kind": ('kind = "conv"', 'kind = "pool"', r"layers\.small\.kind: 'conv' or 'linear', not 'pool'"),
     "shape": ("input_shape = [16,", "input_shape = [0,", r"input_shape: whole numbers of at least 1 are needed"),
     "weights": ("weights = 2304", 'weights = "many"', r"weights: whole numbers"),
-    "spread": (figure(1.2), figure(0.5), r"spread_per_doubling: a factor of at least 1"),
+    "spread": (figure(1.2), figure(0.5), r"spread_per_doubling: a ratio of at least 1"),
+    "ratio": (figure(1.4), figure(0.9), r"network_over_layers: a ratio of at least 1"),
     "no time": (figure("0.001", 1.1), figure(0), r"latency_s: value must be above 0"),
 }
 

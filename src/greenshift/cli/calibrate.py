@@ -28,16 +28,18 @@ def calibrate(
     """Measure this machine's layers, memory and power, and write a target file."""
     from greenshift import calibrate as measuring
     from greenshift.design import Design
-    from greenshift.networks import profile_design
+    from greenshift.networks import build_network, image_shape, profile_design
 
     if out.suffix != ".toml":
         raise InputError(f"--out {out}: a target file ends in .toml")
     probe = rapl_probe()
     if watts is None and not probe.available:
         raise InputError(f"calibrate: no energy counter here ({probe.reason}); give the power by --watts")
-    shapes = measuring.layer_shapes(profile_design(Design(model), DataChoice(data, data_dir)).layers)
+    design, choice = Design(model), DataChoice(data, data_dir)
+    network, profile = build_network(design, image_shape(choice)), profile_design(design, choice)
     power = measuring.measure_power(RaplMeter(children=False)) if watts is None else measuring.given_power(watts)
-    result = measuring.calibrate(shapes, power)
+    result = measuring.calibrate(network, profile, power)
+    shapes = len(result.times["float32"])
     cpu = machine().cpu
     text = measuring.to_toml(result, out.stem, f"{cpu}, one thread of torch", datetime.date.today().isoformat())
     try:
@@ -48,12 +50,13 @@ def calibrate(
     if as_json:
         idle_w = power.idle_w
         found = {"active_power_w": power.active_w, "idle_power_w": idle_w, "power_source": power.source}
-        print_json({"target": str(out), "shapes": len(shapes), "memory_bytes_per_s": bandwidth, **found})
+        print_json({"target": str(out), "shapes": shapes, "memory_bytes_per_s": bandwidth, **found})
         return
     print_facts(
         {
             "machine": cpu,
-            "layers": f"{len(shapes)} shapes of {model}, measured in {' and '.join(result.times)}",
+            "layers": f"{shapes} shapes of {model}, measured in {' and '.join(result.times)}",
+            "network": f"takes {result.network_over_layers.value:.2f} times the sum of its layers, measured",
             "memory": f"{format_quantity(bandwidth, 'B')}/s, measured",
             "power": f"{format_quantity(power.active_w, 'W')}: {power.source}",
         }

@@ -38,7 +38,8 @@ def measured_cost(profile: NetworkProfile, target: Target, model: MeasuredModel)
         found, factor = _layer(layer, target, model)
         layers.append(found)
         parts.append((found.latency_s, factor))
-    latency_factor = sum_factor(parts)
+    # A network takes longer than its layers alone, by how much differs between networks: uncertainty, no correction.
+    latency_factor = product_factor(sum_factor(parts), model.network_over_layers.value)
     return Cost(
         energy_j=math.fsum(layer.energy_j for layer in layers),
         latency_s=math.fsum(layer.latency_s for layer in layers),

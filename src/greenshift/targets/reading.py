@@ -169,11 +169,13 @@ def _measured(root: Table) -> MeasuredModel:
     model = MeasuredModel(
         active_power_w=table.figure("active_power_w"),
         memory_bytes_per_s=table.positive("memory_bytes_per_s"),
+        network_over_layers=table.figure("network_over_layers"),
         spread_per_doubling=table.figure("spread_per_doubling"),
         kernels=tuple(_timed(name, kernel) for name, kernel in root.table("kernels").tables()),
     )
-    if model.spread_per_doubling.value < 1:
-        raise InputError(f"{table.path('spread_per_doubling')}: a factor of at least 1 is needed")
+    for key in ("network_over_layers", "spread_per_doubling"):
+        if getattr(model, key).value < 1:
+            raise InputError(f"{table.path(key)}: a ratio of at least 1 is needed")
     table.done()
     return model
 

@@ -257,6 +257,8 @@ class MeasuredModel:
     Attributes:
         active_power_w: Power while it computes.
         memory_bytes_per_s: Bandwidth of elementwise layers.
+        network_over_layers: Time of a whole network over that of its layers run alone, at least 1; widens the
+            uncertainty of sums.
         spread_per_doubling: Factor by which the time per multiply-accumulate may change with each doubling between
             the shape that is asked for and the nearest one that was timed.
         kernels: The kernels to choose from.
@@ -264,6 +266,7 @@ class MeasuredModel:
 
     active_power_w: Figure
     memory_bytes_per_s: Figure
+    network_over_layers: Figure
     spread_per_doubling: Figure
     kernels: tuple[TimedKernel, ...]
 
