@@ -27,7 +27,7 @@ LAYERS = (
     ("data",),
     ("train",),
     ("networks",),
-    ("artifacts", "evaluate"),
+    ("artifacts", "calibrate", "evaluate"),
     ("final",),
     # -------- ... to here; what stands higher reaches down to it from inside functions only
     ("executors", "report"),
@@ -35,7 +35,7 @@ LAYERS = (
     ("cli",),
     ("__main__",),
 )
-TORCH_SIDE = {"compress", "models", "data", "train", "networks", "artifacts", "evaluate", "final"}
+TORCH_SIDE = {"compress", "models", "data", "train", "networks", "artifacts", "calibrate", "evaluate", "final"}
 RANKS = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 
 # Slow to import, or optional: for torch-free modules inside functions only.

@@ -27,6 +27,7 @@ class LayerProfile:
         weight_levels: Number of different exponents of a shift weight, 0 for other arithmetic.
         groups: Convolution groups, 1 otherwise.
         fused: True if the layer costs nothing at inference because its neighbour absorbs it.
+        sparsity: Share of weights that are zero, wherever they lie.
     """
 
     name: str
@@ -44,6 +45,7 @@ class LayerProfile:
     weight_levels: int = 0
     groups: int = 1
     fused: bool = False
+    sparsity: float = 0.0
 
     @property
     def input_bytes(self) -> int:

@@ -8,7 +8,19 @@ import pytest
 
 import greenshift as package
 
-COMMANDS = ("doctor", "init", "search", "status", "front", "report", "select", "cost", "evaluate")
+COMMANDS = (
+    "doctor",
+    "init",
+    "search",
+    "status",
+    "front",
+    "report",
+    "select",
+    "cost",
+    "evaluate",
+    "targets",
+    "calibrate",
+)
 
 
 def test_version(greenshift):

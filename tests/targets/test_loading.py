@@ -1,9 +1,13 @@
+import dataclasses
+import tomllib
+from importlib.resources import files
+
 import pytest
 
 from greenshift.errors import InputError
-from greenshift.targets import load_target, target_names
-from greenshift.targets.loading import parse_target
-from greenshift.targets.target import CyclesModel, OperationsModel
+from greenshift.targets import load_target, load_variants, target_names, unit_of
+from greenshift.targets.loading import parse_target, parse_targets
+from greenshift.targets.target import CyclesModel, OperationsModel, RooflineModel
 
 FIGURE = '{ value = 2, factor = 1.5, source = "book", note = "page 3" }'
 KERNEL = f'[kernels.one]\nruns = ["float", "int", "shift"]\ncycles_per_mac = {FIGURE}\nbytes_per_weight = {FIGURE}\n'
@@ -25,22 +29,59 @@ HEAD = 'name = "mine"\ntitle = "My board"\nversion = "1"\nmodel = "cycles"\n[sou
 VALID = HEAD + "[cycles]\n" + "".join(f"{key} = {FIGURE}\n" for key in CYCLES_KEYS) + KERNEL
 
 
-def test_the_catalog_has_the_three_targets():
-    assert {"asic-45nm", "cortex-m4", "cortex-m7"} <= set(target_names())
+NAMES = [
+    *("asic-45nm", "asic-7nm", "cortex-m0", "cortex-m33-u575", "cortex-m4", "cortex-m7", "cpu-amx", "cpu-avx2"),
+    *("cpu-vnni", "fpga-shift", "gpu-a100", "npu-syntiant", "rv32ic", "rv32imc"),
+]
+ALL = [target.name for name in NAMES for target in load_variants(name)]
 
 
-@pytest.mark.parametrize("name", target_names())
+def test_the_catalog_is_complete():
+    assert list(target_names()) == NAMES
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_every_catalog_file_is_valid_and_named_after_itself(name):
     target = load_target(name)
     assert target.name == name
-    assert isinstance(target.model, OperationsModel | CyclesModel)
+    assert isinstance(target.model, OperationsModel | CyclesModel | RooflineModel)
     assert len(target.sources) >= 3
 
 
-@pytest.mark.parametrize("name", target_names())
-def test_every_citation_of_the_catalog_is_used(name):
+@pytest.mark.parametrize("name", ALL)
+def test_every_figure_of_the_catalog_has_a_source_a_factor_and_a_reason_if_it_is_assumed(name):
     target = load_target(name)
-    assert [key for key, _ in target.sources if key not in repr(target.model)] == []
+    assert len(target.figures) > 8
+    sources = dict(target.sources)
+    for key, figure in target.figures:
+        assert sources[figure.source], key
+        assert figure.factor >= 1, key
+        if figure.source == "assumption":
+            assert figure.factor > 1 or figure.note, f"{key}: an assumption is not certain, or says why"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_number_of_a_catalog_file_is_a_figure(name):
+    """No number stands outside a figure, and every figure of the file was read."""
+    document = tomllib.loads((files("greenshift.targets") / "catalog" / f"{name}.toml").read_text("utf-8"))
+
+    def numbers(node, path):
+        if isinstance(node, dict) and "value" in node:
+            yield path
+        elif isinstance(node, dict):
+            for key, value in node.items():
+                yield from numbers(value, f"{path}.{key}" if path else key)
+        else:
+            assert isinstance(node, str | bool | list), f"{path}: a bare number"
+
+    document.pop("variants", None)
+    assert set(numbers(document, "")) == {key for key, _ in load_target(name).figures}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_citation_of_the_catalog_is_used(name):
+    cited = {figure.source for target in load_variants(name) for _, figure in target.figures}
+    assert [key for target in load_variants(name) for key, _ in target.sources if key not in cited] == []
 
 
 def test_a_users_file_is_read(tmp_path):
@@ -52,11 +93,11 @@ def test_a_users_file_is_read(tmp_path):
     assert isinstance(target.model, CyclesModel)
     figure = target.model.active_power_w
     assert (figure.value, figure.factor, figure.source, figure.note) == (2.0, 1.5, "book", "page 3")
-    assert target.model.kernels[0].max_levels is None
+    assert target.model.kernels[0].ability.max_levels is None
 
 
 def test_an_unknown_name_lists_the_known_ones_and_the_closest():
-    with pytest.raises(InputError, match=r"'cortex-m5' is unknown; did you mean 'cortex-m.'\? known: asic-45nm, cor"):
+    with pytest.raises(InputError, match=r"'cortex-m5' is unknown; did you mean 'cortex-m.'\? known: asic-45nm, asic"):
         load_target("cortex-m5")
     with pytest.raises(InputError, match=r"'zzz' is unknown; known: asic-45nm"):
         load_target("zzz")
@@ -96,7 +137,10 @@ BAD = {
     "zero clock": (VALID.replace(CLOCK, CLOCK.replace("2", "0", 1)), r"clock_hz: value must be above 0"),
     "number as note": (VALID.replace('"page 3"', "3"), "note is a text"),
     "no table": (HEAD.replace("[sources]", "cycles = 3\n[sources]"), "cycles: a table is needed"),
-    "other model": (VALID.replace('"cycles"', '"magic"', 1), "model is 'operations' or 'cycles', not 'magic'"),
+    "other model": (
+        VALID.replace('"cycles"', '"magic"', 1),
+        "or 'roofline' or 'measured', not 'magic'",
+    ),
     "runs nothing": (VALID.replace('"float", "int", "shift"', '"complex"'), r"kernels\.one\.runs: a list of float"),
     "runs a text": (VALID.replace('["float", "int", "shift"]', '"float"'), r"runs: a list of texts"),
     "packed twice": (VALID + "packed = true\n", r"bytes_per_weight: packed weights have none"),
@@ -154,3 +198,81 @@ def test_shift_widths_come_in_any_order():
 def test_bad_shift_widths(points, message):
     with pytest.raises(InputError, match=message):
         parse_target(operations_text(points), "chip.toml")
+
+
+VARIANT = f"""
+[variants.fast]
+title = "twice as fast"
+[variants.fast.cycles]
+clock_hz = {FIGURE.replace("2", "4", 1)}
+[variants.other]
+title = "another kernel"
+[variants.other.sources]
+paper = "A paper"
+[variants.other.kernels.one]
+cycles_per_mac = {FIGURE.replace("book", "paper")}
+"""
+
+
+def test_variants_replace_figures_and_leave_the_rest(tmp_path):
+    base, fast, other = parse_targets(VALID + VARIANT, "board.toml")
+    assert base == dataclasses.replace(parse_target(VALID, "board.toml"), variants=base.variants)
+    assert base.variants == (("fast", "twice as fast"), ("other", "another kernel"))
+    assert (fast.name, fast.title, fast.variants) == ("mine:fast", "My board; twice as fast", base.variants)
+    assert fast.model == dataclasses.replace(base.model, clock_hz=fast.model.clock_hz)
+    assert (base.model.clock_hz.value, fast.model.clock_hz.value) == (2.0, 4.0)
+    assert other.model.kernels[0].cycles_per_mac.source == "paper"
+    path = tmp_path / "board.toml"
+    path.write_text(VALID + VARIANT)
+    assert load_target(f"{path}:fast") == fast
+    assert load_variants(path) == load_variants(f"{path}:fast") == (base, fast, other)
+
+
+def test_the_shift_tables_of_45_nm_disagree_by_about_three():
+    at_32_bits = [dict(target.model.shift_pj)[32].value for target in load_variants("asic-45nm")]
+    assert max(at_32_bits) / min(at_32_bits) > 3
+    assert load_target("asic-45nm:aladdin").model.shift_pj[-1][1].value == 0.417
+
+
+BAD_VARIANTS = {
+    "unknown figure": (
+        "[variants.x]\ntitle = 'a'\n[variants.x.cycles]\nclock = 3",
+        r"variant x: cycles\.clock: unknown",
+    ),
+    "bare number": ("[variants.x]\ntitle = 'a'\n[variants.x.cycles]\nclock_hz = 3", r"variant x: .*3 has no source"),
+    "no title": (f"[variants.x.cycles]\n{CLOCK}", r"board\.toml: variants\.x\.title: a line is needed"),
+    "no change": ("[variants.x]\ntitle = 'a'", r"board\.toml: variants\.x: changes no figure"),
+    "no table": ("[variants]\nx = 3", r"board\.toml: variants: tables are needed"),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), BAD_VARIANTS.values(), ids=BAD_VARIANTS.keys())
+def test_a_bad_variant_is_found_when_the_file_is_read(text, message):
+    with pytest.raises(InputError, match=message):
+        parse_targets(VALID + text, "board.toml")
+
+
+def test_an_unknown_variant_lists_the_known_ones():
+    with pytest.raises(InputError, match="target 'asic-45nm' has no variant 'x'; known: aladdin, qkeras"):
+        load_target("asic-45nm:x")
+    with pytest.raises(InputError, match="target 'cortex-m7' has no variant 'x'; known: none"):
+        load_target("cortex-m7:x")
+
+
+@pytest.mark.parametrize(("missing", "message"), [("dram_bytes_per_s", "dram"), ("fp16_add_pj", "fp16")])
+def test_figures_that_go_together(missing, message):
+    text = operations_text({"8": 1}).replace(f"{missing} = {FIGURE}\n", "")
+    with pytest.raises(InputError, match=rf"operations\.{missing}: missing; {message}.* go together"):
+        parse_target(text, "chip.toml")
+
+
+def test_units_are_read_off_keys():
+    assert [unit_of(key) for key in ("operations.shift_pj.8", "cycles.clock_hz", "a.bytes_per_weight")] == [
+        "pJ",
+        "Hz",
+        "B/weight",
+    ]
+    assert unit_of("roofline.overhead_s_per_layer") == "s"
+    plain = {"moves_per_byte", "lanes", "max_levels", "zero_share", "depthwise_ratio", "multiword_penalty"}
+    keys = {key for name in ALL for key, _ in load_target(name).figures if not unit_of(key)}
+    assert {key.split(".")[-1] for key in keys} == plain

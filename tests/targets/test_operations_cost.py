@@ -4,41 +4,15 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from profiles import conv, network
 
 from greenshift.errors import InputError
-from greenshift.profile import LayerProfile, NetworkProfile
+from greenshift.profile import LayerProfile
 from greenshift.targets import cost, load_target
 from greenshift.targets.operations import operations_cost
 from greenshift.targets.target import Figure, OperationsModel
 
 ASIC = load_target("asic-45nm")
-
-
-def conv(arithmetic="int", *, channels=16, size=16, weight_bits=8, act_bits=8, levels=0, name="conv", **fields):
-    weights = channels * channels * 9
-    shape = (channels, size, size)
-    values = {
-        "macs": weights * size * size,
-        "weights": weights,
-        "parameter_bytes": math.ceil(weights * weight_bits / 8),
-        **fields,
-    }
-    return LayerProfile(
-        name,
-        "conv",
-        arithmetic,
-        shape,
-        shape,
-        weight_bits=weight_bits,
-        act_bits=act_bits,
-        output_bits=act_bits,
-        weight_levels=levels,
-        **values,
-    )
-
-
-def network(*layers):
-    return NetworkProfile(layers, layers[0].input_shape)
 
 
 def arithmetic_pj(layer):
@@ -127,7 +101,7 @@ def test_uncertainty_lies_between_that_of_the_parts_and_the_factor_of_shifts_sho
 
 
 def test_impossible_layers_are_refused():
-    with pytest.raises(InputError, match="'conv' has floats of 64 bits"):
+    with pytest.raises(InputError, match="asic-45nm: layer 'conv' needs floats of 64 bits, which it does not"):
         cost(network(conv("float", weight_bits=64, act_bits=64)), ASIC)
     with pytest.raises(InputError, match="'conv' has weight_levels 0"):
         cost(network(conv("shift", weight_bits=4)), ASIC)

@@ -1,15 +1,18 @@
 """`greenshift cost` and `evaluate`: one network, costed without training or tested with given weights."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from greenshift.cli.output import JSON_OPTION, print_facts, print_json, print_table
+from greenshift.cli.output import JSON_OPTION, next_step, print_facts, print_json, print_table
 from greenshift.errors import InputError
 from greenshift.quantities import format_count, format_error, format_quantity
 from greenshift.records import DataChoice
+from greenshift.targets import Cost, load_target, load_variants
+from greenshift.targets import cost as cost_of
 
 
 def add_to(app: typer.Typer) -> None:
@@ -26,18 +29,48 @@ def cost(
     target: str = typer.Option("cortex-m4", help="Device of the cost model: a name of the catalog or a TOML file."),
     data: str = typer.Option("cifar10", help="Dataset, for the image size and the number of classes."),
     data_dir: str | None = typer.Option(None, help="Folder that holds the official dataset folders."),
+    tables: str | None = typer.Option(None, help="all: compare the target with its variants, such as other tables."),
     as_json: bool = JSON_OPTION,
 ) -> None:
     """Energy, time, size and memory of one inference, without training and without weights."""
-    from greenshift.targets import cost as cost_of
-    from greenshift.targets import load_target
+    if tables not in (None, "all"):
+        raise InputError(f"--tables is 'all' or left out, not '{tables}'; one variant is --target NAME:VARIANT")
+    devices = (load_target(target),) if tables is None else load_variants(target)
+    profile = _profile(model, configuration, DataChoice(data, data_dir))
+    costs = [cost_of(profile, device) for device in devices]
+    title = f"{model}, {configuration}, on {devices[0].name}"
+    if tables is not None:
+        _print_tables(title, {device.name: device.title for device in devices}, costs, as_json)
+    elif as_json:
+        print_json(costs[0].to_json())
+    else:
+        _print_cost(title, costs[0])
 
-    device = load_target(target)
-    choice = DataChoice(data, data_dir)
-    spent = cost_of(_profile(model, configuration, choice), device)
+
+def _print_tables(title: str, titles: Mapping[str, str], costs: Sequence[Cost], as_json: bool) -> None:
+    lowest, highest = (pick(spent.energy_j for spent in costs) for pick in (min, max))
     if as_json:
-        print_json(spent.to_json())
+        fields = ("target", "energy_j", "uncertainty_factor", "latency_s", "fits", "provenance")
+        rows = [{"title": titles[c.target], **{name: getattr(c, name) for name in fields}} for c in costs]
+        print_json({"tables": rows, "energy_ratio": highest / lowest if lowest else 1.0})
         return
+    columns = ["tables", "energy ", "factor ", "latency ", "fits", "title..."]
+    words = [
+        [
+            spent.target,
+            format_quantity(spent.energy_j, "J"),
+            f"{spent.uncertainty_factor:.1f}",
+            format_quantity(spent.latency_s, "s"),
+            "yes" if spent.fits else "no",
+            titles[spent.target],
+        ]
+        for spent in costs
+    ]
+    print_table(columns, words, title=title)
+    next_step(f"greenshift targets {costs[0].target}")
+
+
+def _print_cost(title: str, spent: Cost) -> None:
     facts = {
         "energy": f"{format_quantity(spent.energy_j, 'J')} within a factor of {spent.uncertainty_factor:.1f}",
         "latency": f"{format_quantity(spent.latency_s, 's')} within a factor of {spent.latency_uncertainty_factor:.1f}",
@@ -59,8 +92,9 @@ def cost(
         ]
         for layer in spent.layers
     ]
-    print_table(columns, rows, title=f"{model}, {configuration}, on {device.name}")
+    print_table(columns, rows, title=title)
     print_facts(facts)
+    next_step(f"greenshift targets {spent.target}")
 
 
 def _profile(model: str, configuration: str, data: DataChoice) -> Any:

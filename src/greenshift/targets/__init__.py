@@ -1,8 +1,26 @@
 """Targets: the machines that networks are for, and what an inference costs on them."""
 
-from greenshift.targets.loading import load_target, target_names
+from greenshift.targets.capabilities import Capabilities, capabilities, memory_bytes
+from greenshift.targets.loading import load_target, load_variants, target_names
 from greenshift.targets.model import cost
 from greenshift.targets.result import Cost, LayerCost
+from greenshift.targets.stability import RankAgreement, rank_agreement, rank_stability
 from greenshift.targets.target import Target
+from greenshift.targets.units import unit_of
 
-__all__ = ["Cost", "LayerCost", "Target", "cost", "load_target", "target_names"]
+__all__ = [
+    "Capabilities",
+    "Cost",
+    "LayerCost",
+    "RankAgreement",
+    "Target",
+    "capabilities",
+    "cost",
+    "load_target",
+    "load_variants",
+    "memory_bytes",
+    "rank_agreement",
+    "rank_stability",
+    "target_names",
+    "unit_of",
+]

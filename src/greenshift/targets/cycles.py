@@ -6,8 +6,8 @@ time times a constant and a cheaper layer saves what it saves in cycles, and not
 
 import math
 
-from greenshift.errors import InputError
 from greenshift.profile import LayerProfile, NetworkProfile
+from greenshift.targets.ability import no_kernel
 from greenshift.targets.kernels import Option, choose, options
 from greenshift.targets.result import Cost, fused, layer_cost
 from greenshift.targets.target import CyclesModel, Target
@@ -70,8 +70,7 @@ def _candidates(layer: LayerProfile, target: Target, model: CyclesModel) -> list
         return [Option("elementwise", 0.0, 1.0, layer.parameter_bytes)]
     found = options(layer, model)
     if not found:
-        widths = f"{layer.weight_bits}-bit weights and {layer.act_bits}-bit activations"
-        raise InputError(f"target {target.name}: no kernel for {layer.arithmetic} layer '{layer.name}' with {widths}")
+        raise no_kernel(layer, target.name)
     return found
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from greenshift.profile import LayerProfile
+from greenshift.targets.ability import can_run, is_depthwise, zero_ratio
 from greenshift.targets.target import CyclesModel, Kernel
 from greenshift.targets.uncertainty import product_factor
 from greenshift.targets.widths import accumulator_bits
@@ -29,7 +30,7 @@ class Option:
 
 def options(layer: LayerProfile, model: CyclesModel) -> list[Option]:
     """All ways to run a layer that has multiply-accumulates, fastest first; empty if no kernel can."""
-    found = [_option(layer, kernel, model) for kernel in model.kernels if _can_run(kernel, layer)]
+    found = [_option(layer, kernel, model) for kernel in model.kernels if can_run(kernel.ability, layer)]
     return sorted(found, key=lambda option: (option.cycles, option.size_bytes, option.kernel))
 
 
@@ -85,21 +86,14 @@ def _take_back(chosen: list[Option], candidates: Sequence[Sequence[Option]], roo
         chosen[-negative] = option
 
 
-def _can_run(kernel: Kernel, layer: LayerProfile) -> bool:
-    limits = [(kernel.max_act_bits, layer.act_bits), (kernel.max_weight_bits, layer.weight_bits)]
-    if layer.arithmetic == "shift":
-        limits.append((kernel.max_levels, layer.weight_levels))
-    return layer.arithmetic in kernel.runs and all(most is None or value <= most.value for most, value in limits)
-
-
 def _option(layer: LayerProfile, kernel: Kernel, model: CyclesModel) -> Option:
-    ratio, factors = 1.0, [kernel.cycles_per_mac.factor]
+    ratio, factors = zero_ratio(kernel.ability, layer), [kernel.cycles_per_mac.factor]
     pairs = _word_pairs(layer, model) if kernel.multiword else 1
     if pairs > 1:
-        ratio += model.multiword_penalty.value * (pairs - 1)
+        ratio *= 1 + model.multiword_penalty.value * (pairs - 1)
         factors.append(model.multiword_penalty.factor)
     instructions = ratio
-    if 1 < layer.groups == layer.output_shape[0]:
+    if is_depthwise(layer):
         ratio *= model.depthwise_ratio.value
         factors.append(model.depthwise_ratio.factor)
     packed_bytes = math.ceil(layer.weights * layer.weight_bits / 8)

@@ -2,16 +2,14 @@
 
 import difflib
 import importlib.resources
-import itertools
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from greenshift.errors import InputError
+from greenshift.targets.reading import MODEL_READERS
 from greenshift.targets.table import Table
-from greenshift.targets.target import CyclesModel, Figure, Kernel, OperationsModel, Target
-
-_ARITHMETICS = ("float", "int", "shift")
+from greenshift.targets.target import Figure, Target
 
 
 def target_names() -> tuple[str, ...]:
@@ -24,32 +22,54 @@ def load_target(name_or_path: str | Path) -> Target:
     """Read a target by its name in the catalog or from a TOML file.
 
     Args:
-        name_or_path: A name of `target_names()`, or the path of a file that ends in `.toml`.
+        name_or_path: A name of `target_names()`, or the path of a file that ends in `.toml`; either may be
+            followed by a colon and the name of a variant, such as `asic-45nm:aladdin`.
 
     Returns:
         The target.
 
     Raises:
-        InputError: If there is no such target or file, or the file is no valid target; names file and key.
+        InputError: If there is no such target, variant or file, or the file is no valid target; names file and key.
     """
-    text = str(name_or_path)
-    if text.endswith(".toml"):
-        return parse_target(_read(Path(text)), text)
-    names = target_names()
-    if text not in names:
-        close = difflib.get_close_matches(text, names, n=1)
-        hint = f"did you mean '{close[0]}'? " if close else ""
-        raise InputError(f"target '{text}' is unknown; {hint}known: {', '.join(names)}; or give a .toml file")
-    resource = importlib.resources.files("greenshift.targets") / "catalog" / f"{text}.toml"
-    return parse_target(resource.read_text(encoding="utf-8"), f"{text}.toml")
+    name, variant = _parts(str(name_or_path))
+    targets = parse_targets(*_document(name))
+    if variant == "":
+        return targets[0]
+    known = [known for known, _ in targets[0].variants]
+    if variant not in known:
+        raise InputError(f"target '{name}' has no variant '{variant}'; known: {', '.join(known) or 'none'}")
+    return targets[1 + known.index(variant)]
+
+
+def load_variants(name_or_path: str | Path) -> tuple[Target, ...]:
+    """Read a target with all its variants, the target itself first.
+
+    Args:
+        name_or_path: As for `load_target`; which variant it names does not matter.
+
+    Raises:
+        InputError: As `load_target`.
+    """
+    target = load_target(name_or_path)
+    if not target.variants:
+        return (target,)
+    return parse_targets(*_document(_parts(str(name_or_path))[0]))
 
 
 def parse_target(text: str, where: str) -> Target:
-    """Read a target from TOML text.
+    """Read a target from TOML text, without its variants; as `parse_targets`."""
+    return parse_targets(text, where)[0]
+
+
+def parse_targets(text: str, where: str) -> tuple[Target, ...]:
+    """Read a target and its variants from TOML text.
 
     Args:
-        text: The TOML document; `targets/catalog` has examples of both models.
+        text: The TOML document; `targets/catalog` has examples of all models.
         where: Name of the file, for messages.
+
+    Returns:
+        The target as the file has it, then its variants, each with its own figures in place.
 
     Raises:
         InputError: If the text is no TOML, a key is unknown or missing, or a figure is negative, has no
@@ -59,21 +79,36 @@ def parse_target(text: str, where: str) -> Target:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{where}: not valid TOML: {error}") from error
-    citations = document.get("sources")
-    sources = citations if isinstance(citations, dict) else {}
-    root = Table(document, where, "", frozenset(sources))
-    name, title, version, kind = (root.text(key) for key in ("name", "title", "version", "model"))
-    cited = root.table("sources")
-    pairs = tuple((key, cited.text(key)) for key in cited.names())
-    readers: dict[str, Callable[[Table], OperationsModel | CyclesModel]] = {
-        "operations": _operations,
-        "cycles": _cycles,
-    }
-    if kind not in readers:
-        raise InputError(f"{where}: model is {' or '.join(repr(known) for known in readers)}, not '{kind}'")
-    model = readers[kind](root)
-    root.done()
-    return Target(name, title, version, model, pairs)
+    variants = document.pop("variants", {})
+    if not isinstance(variants, dict) or not all(isinstance(changes, dict) for changes in variants.values()):
+        raise InputError(f"{where}: variants: tables are needed, such as [variants.fast.cycles]")
+    titles = tuple((name, _title(changes, f"{where}: variants.{name}")) for name, changes in variants.items())
+    targets = [_target(document, where, "", titles)]
+    for name, changes in variants.items():
+        merged = _merged(document, {key: value for key, value in changes.items() if key != "title"})
+        targets.append(_target(merged, f"{where}: variant {name}", name, titles))
+    return tuple(targets)
+
+
+def _parts(text: str) -> tuple[str, str]:
+    """Name or path, and variant; a colon inside a path is part of it."""
+    if text.endswith(".toml"):
+        return text, ""
+    name, colon, variant = text.rpartition(":")
+    return (name, variant) if colon else (text, "")
+
+
+def _document(name: str) -> tuple[str, str]:
+    """Text and name of a target's file."""
+    if name.endswith(".toml"):
+        return _read(Path(name)), name
+    names = target_names()
+    if name not in names:
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = f"did you mean '{close[0]}'? " if close else ""
+        raise InputError(f"target '{name}' is unknown; {hint}known: {', '.join(names)}; or give a .toml file")
+    resource = importlib.resources.files("greenshift.targets") / "catalog" / f"{name}.toml"
+    return resource.read_text(encoding="utf-8"), f"{name}.toml"
 
 
 def _read(path: Path) -> str:
@@ -84,83 +119,36 @@ def _read(path: Path) -> str:
         raise InputError(f"target file {path}: {reason}") from error
 
 
-def _operations(root: Table) -> OperationsModel:
-    table = root.table("operations")
-    model = OperationsModel(
-        int_multiply_pj_per_bit2=table.figure("int_multiply_pj_per_bit2"),
-        int_add_pj_per_bit=table.figure("int_add_pj_per_bit"),
-        fp16_multiply_pj=table.figure("fp16_multiply_pj"),
-        fp16_add_pj=table.figure("fp16_add_pj"),
-        fp32_multiply_pj=table.figure("fp32_multiply_pj"),
-        fp32_add_pj=table.figure("fp32_add_pj"),
-        shift_pj=_shift_points(table.table("shift_pj")),
-        sram_bytes=table.figure("sram_bytes"),
-        sram_pj_per_byte=table.figure("sram_pj_per_byte"),
-        dram_pj_per_byte=table.figure("dram_pj_per_byte"),
-        moves_per_byte=table.figure("moves_per_byte"),
-        lanes=table.positive("lanes"),
-        clock_hz=table.positive("clock_hz"),
-        sram_bytes_per_s=table.positive("sram_bytes_per_s"),
-        dram_bytes_per_s=table.positive("dram_bytes_per_s"),
-    )
-    table.done()
-    return model
+def _title(changes: dict[str, Any], where: str) -> str:
+    title = changes.get("title")
+    if not isinstance(title, str) or not title.strip():
+        raise InputError(f"{where}.title: a line is needed that says what differs")
+    if len(changes) == 1:
+        raise InputError(f"{where}: changes no figure")
+    return title
 
 
-def _shift_points(table: Table) -> tuple[tuple[int, Figure], ...]:
-    points = []
-    for key in table.names():
-        if not key.isdecimal() or int(key) < 1:
-            raise InputError(f"{table.path(key)}: keys are operand widths in bits, such as 8")
-        points.append((int(key), table.figure(key)))
-    points.sort(key=lambda point: point[0])
-    if not points:
-        raise InputError(f"{table.path()}: at least one operand width is needed, such as 8 = {{ value = ... }}")
-    for (_, low), (bits, high) in itertools.pairwise(points):
-        if high.value < low.value:
-            raise InputError(f"{table.path(str(bits))}: a wider shift cannot cost less than a narrower one")
-    return tuple(points)
+def _merged(document: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Replace figures and other values; tables of figures are joined key by key."""
+    result = dict(document)
+    for key, value in changes.items():
+        old = result.get(key)
+        joined = isinstance(old, dict) and isinstance(value, dict) and "value" not in value
+        result[key] = _merged(old, value) if joined and old is not None else value
+    return result
 
 
-def _cycles(root: Table) -> CyclesModel:
-    table = root.table("cycles")
-    kernels = root.table("kernels")
-    model = CyclesModel(
-        clock_hz=table.positive("clock_hz"),
-        active_power_w=table.figure("active_power_w"),
-        word_bits=table.positive("word_bits"),
-        multiword_penalty=table.figure("multiword_penalty"),
-        depthwise_ratio=table.figure("depthwise_ratio"),
-        int_cycles_per_op=table.figure("int_cycles_per_op"),
-        float_cycles_per_op=table.figure("float_cycles_per_op"),
-        cycles_per_byte=table.figure("cycles_per_byte"),
-        flash_bytes=table.figure("flash_bytes"),
-        flash_reserved_bytes=table.figure("flash_reserved_bytes"),
-        ram_bytes=table.figure("ram_bytes"),
-        ram_reserved_bytes=table.figure("ram_reserved_bytes"),
-        kernels=tuple(_kernel(name, kernels.table(name)) for name in kernels.names()),
-    )
-    table.done()
-    return model
-
-
-def _kernel(name: str, table: Table) -> Kernel:
-    runs = table.texts("runs")
-    if not runs or not set(runs) <= set(_ARITHMETICS):
-        raise InputError(f"{table.path('runs')}: a list of {', '.join(_ARITHMETICS)}, not {list(runs)}")
-    packed = table.flag("packed")
-    if packed and "bytes_per_weight" in table.names():
-        raise InputError(f"{table.path('bytes_per_weight')}: packed weights have none; drop it or 'packed'")
-    kernel = Kernel(
-        name=name,
-        runs=runs,
-        cycles_per_mac=table.figure("cycles_per_mac"),
-        bytes_per_weight=None if packed else table.figure("bytes_per_weight"),
-        max_act_bits=table.optional("max_act_bits"),
-        max_weight_bits=table.optional("max_weight_bits"),
-        max_levels=table.optional("max_levels"),
-        multiword=table.flag("multiword"),
-        unrolled=table.flag("unrolled"),
-    )
-    table.done()
-    return kernel
+def _target(document: dict[str, Any], where: str, variant: str, variants: tuple[tuple[str, str], ...]) -> Target:
+    citations = document.get("sources")
+    figures: dict[str, Figure] = {}
+    root = Table(document, where, "", frozenset(citations) if isinstance(citations, dict) else frozenset(), figures)
+    name, title, version, kind = (root.text(key) for key in ("name", "title", "version", "model"))
+    cited = root.table("sources")
+    pairs = tuple((key, cited.text(key)) for key in cited.names())
+    if kind not in MODEL_READERS:
+        raise InputError(f"{where}: model is {' or '.join(repr(known) for known in MODEL_READERS)}, not '{kind}'")
+    model = MODEL_READERS[kind](root)
+    root.done()
+    if variant:
+        name, title = f"{name}:{variant}", f"{title}; {dict(variants)[variant]}"
+    return Target(name, title, version, kind, model, pairs, tuple(figures.items()), variants)

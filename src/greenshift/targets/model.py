@@ -4,9 +4,11 @@ import math
 
 from greenshift.profile import NetworkProfile
 from greenshift.targets.cycles import cycles_cost
+from greenshift.targets.measured import measured_cost
 from greenshift.targets.operations import operations_cost
 from greenshift.targets.result import Cost
-from greenshift.targets.target import OperationsModel, Target
+from greenshift.targets.roofline import roofline_cost
+from greenshift.targets.target import CyclesModel, MeasuredModel, OperationsModel, RooflineModel, Target
 
 
 def cost(profile: NetworkProfile, target: Target, max_size_bytes: float | None = None) -> Cost:
@@ -25,6 +27,12 @@ def cost(profile: NetworkProfile, target: Target, max_size_bytes: float | None =
     Raises:
         InputError: If the target cannot run a layer of the network.
     """
-    if isinstance(target.model, OperationsModel):
-        return operations_cost(profile, target, target.model)
-    return cycles_cost(profile, target, target.model, math.inf if max_size_bytes is None else max_size_bytes)
+    match target.model:
+        case OperationsModel() as model:
+            return operations_cost(profile, target, model)
+        case RooflineModel() as model:
+            return roofline_cost(profile, target, model)
+        case MeasuredModel() as model:
+            return measured_cost(profile, target, model)
+        case CyclesModel() as model:
+            return cycles_cost(profile, target, model, math.inf if max_size_bytes is None else max_size_bytes)

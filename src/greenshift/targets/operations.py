@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from greenshift.errors import InputError
 from greenshift.profile import LayerProfile, NetworkProfile
 from greenshift.targets.result import Cost, fused, layer_cost
-from greenshift.targets.target import Figure, OperationsModel, Target
+from greenshift.targets.target import Figure, FloatPrice, OperationsModel, Target
 from greenshift.targets.uncertainty import product_factor, sum_factor
 from greenshift.targets.widths import accumulator_bits
 
 _PJ = 1e-12
+
+
+class _NoPriceError(Exception):
+    """The chip cannot do what its text says."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ def operations_cost(profile: NetworkProfile, target: Target, model: OperationsMo
         model: The target's figures.
 
     Returns:
-        The cost; every network fits, as DRAM has no end here.
+        The cost. Where there is DRAM every network fits, as it has no end here.
 
     Raises:
         InputError: If a layer has arithmetic without a price.
@@ -62,11 +66,12 @@ def operations_cost(profile: NetworkProfile, target: Target, model: OperationsMo
             layers.append(fused(layer))
             continue
         traffic = _traffic(layer, resident, model)
-        energy, time = _energy_parts(layer, traffic, model), _latency(layer, traffic, model)
+        times.append(_latency(layer, traffic, model))
+        energy = [*_moves(traffic, model), *_work(layer, target, model), *_static(times[-1], model)]
         energies += energy
-        times.append(time)
         energy_j = math.fsum(part.value for part in energy)
-        layers.append(layer_cost(layer, "operations", energy_j, time.value, layer.parameter_bytes))
+        layers.append(layer_cost(layer, "operations", energy_j, times[-1].value, layer.parameter_bytes))
+    limits = _overflows(size_bytes + peak_bytes, model)
     return Cost(
         energy_j=math.fsum(layer.energy_j for layer in layers),
         latency_s=math.fsum(layer.latency_s for layer in layers),
@@ -76,8 +81,8 @@ def operations_cost(profile: NetworkProfile, target: Target, model: OperationsMo
         uncertainty_factor=sum_factor((part.value, part.factor) for part in energies),
         latency_uncertainty_factor=sum_factor((part.value, part.factor) for part in times),
         layers=tuple(layers),
-        fits=True,
-        limits=(),
+        fits=not limits,
+        limits=limits,
         target=target.name,
         model=f"operations of {target.name} {target.version}",
     )
@@ -96,40 +101,79 @@ def _traffic(layer: LayerProfile, resident: float, model: OperationsModel) -> _T
     return _Traffic((activations + layer.parameter_bytes - beyond) * moves, beyond * moves)
 
 
-def _energy_parts(layer: LayerProfile, traffic: _Traffic, model: OperationsModel) -> list[_Part]:
-    moved = model.moves_per_byte.factor
-    parts = [
-        _Part(traffic.sram_bytes * model.sram_pj_per_byte.value, product_factor(model.sram_pj_per_byte.factor, moved)),
-        _Part(traffic.dram_bytes * model.dram_pj_per_byte.value, product_factor(model.dram_pj_per_byte.factor, moved)),
+def _overflows(need_bytes: float, model: OperationsModel) -> tuple[str, ...]:
+    room = model.sram_bytes.value
+    if model.dram_pj_per_byte is not None or need_bytes <= room:
+        return ()
+    return (f"on-chip memory: {need_bytes / 1e3:.1f} kB of {room / 1e3:.1f} kB",)
+
+
+def _moves(traffic: _Traffic, model: OperationsModel) -> list[_Part]:
+    sram, moved = model.sram_pj_per_byte, model.moves_per_byte.factor
+    # What overflows a chip without DRAM does not fit; it is priced as if it did, so that the cost stays finite.
+    dram = model.dram_pj_per_byte or sram
+    return [
+        _Part(traffic.sram_bytes * sram.value * _PJ, product_factor(sram.factor, moved)),
+        _Part(traffic.dram_bytes * dram.value * _PJ, product_factor(dram.factor, moved)),
     ]
-    if layer.macs:
-        parts += [_times(price, layer.macs) for price in _mac_parts(layer, model)]
-    if layer.ops:
-        parts.append(_times(_add(layer, layer.act_bits, model), layer.ops))
-    return [_times(part, _PJ) for part in parts]
+
+
+def _work(layer: LayerProfile, target: Target, model: OperationsModel) -> list[_Part]:
+    parts = []
+    try:
+        if layer.macs:
+            parts += [_times(price, layer.macs * _PJ) for price in _mac_parts(layer, model)]
+        if layer.ops:
+            parts.append(_times(_add(layer, layer.act_bits, model), layer.ops * _PJ))
+    except _NoPriceError as error:
+        raise InputError(f"target {target.name}: layer '{layer.name}' needs {error}, which it does not have") from error
+    return parts
+
+
+def _static(time: _Part, model: OperationsModel) -> list[_Part]:
+    power = model.static_power_w
+    return [] if power is None else [_Part(time.value * power.value, product_factor(time.factor, power.factor))]
 
 
 def _mac_parts(layer: LayerProfile, model: OperationsModel) -> list[_Part]:
     """Price in pJ of one multiply-accumulate: the product and the sum."""
     if layer.arithmetic == "float":
         bits = max(layer.act_bits, layer.weight_bits)
-        multiply = model.fp16_multiply_pj if bits <= 16 else model.fp32_multiply_pj
+        multiply = _float_price(bits, model).multiply_pj
         return [_Part(multiply.value, multiply.factor), _add(layer, bits, model)]
     accumulate = _add(layer, accumulator_bits(layer), model)
+    weight_bits = layer.weight_bits
     if layer.arithmetic == "shift":
-        # With one exponent every weight shifts by the same distance, which is wiring.
-        return [accumulate] if layer.weight_levels == 1 else [_shift(layer.act_bits, model), accumulate]
+        if model.shift_pj:
+            # With one exponent every weight shifts by the same distance, which is wiring.
+            return [accumulate] if layer.weight_levels == 1 else [_shift(layer.act_bits, model), accumulate]
+        # Without a shifter a power of two is an integer: its sign, and a bit for each exponent.
+        weight_bits = layer.weight_levels + 1
     multiply = model.int_multiply_pj_per_bit2
-    return [_Part(multiply.value * layer.act_bits * layer.weight_bits, multiply.factor), accumulate]
+    bits2 = _operand_bits(layer.act_bits, model) * _operand_bits(weight_bits, model)
+    return [_Part(multiply.value * bits2, multiply.factor), accumulate]
+
+
+def _operand_bits(bits: int, model: OperationsModel) -> float:
+    if model.int_bits is None:
+        return bits
+    if bits > model.int_bits.value:
+        raise _NoPriceError(f"integers of {bits} bits")
+    return model.int_bits.value
+
+
+def _float_price(bits: int, model: OperationsModel) -> FloatPrice:
+    price = model.fp16 if bits <= 16 and model.fp16 else model.fp32 if bits <= 32 else None
+    if price is None:
+        raise _NoPriceError(f"floats of {bits} bits")
+    return price
 
 
 def _add(layer: LayerProfile, bits: int, model: OperationsModel) -> _Part:
     if layer.arithmetic != "float":
         return _Part(model.int_add_pj_per_bit.value * bits, model.int_add_pj_per_bit.factor)
     # What lies between layers is added as float32, however wide the next layer wants it stored.
-    if bits > 32 and layer.macs:
-        raise InputError(f"profile: layer '{layer.name}' has floats of {bits} bits; this target prices 16 and 32")
-    add = model.fp16_add_pj if bits <= 16 else model.fp32_add_pj
+    add = _float_price(bits if layer.macs else min(bits, 32), model).add_pj
     return _Part(add.value, add.factor)
 
 
@@ -146,10 +190,11 @@ def _shift(bits: int, model: OperationsModel) -> _Part:
 def _latency(layer: LayerProfile, traffic: _Traffic, model: OperationsModel) -> _Part:
     compute_s = (layer.macs + layer.ops) / (model.lanes.value * model.clock_hz.value)
     sram_s = traffic.sram_bytes / model.sram_bytes_per_s.value
-    dram_s = traffic.dram_bytes / model.dram_bytes_per_s.value
+    dram = model.dram_bytes_per_s or model.sram_bytes_per_s
+    dram_s = traffic.dram_bytes / dram.value
     if compute_s >= sram_s + dram_s:
         return _Part(compute_s, product_factor(model.lanes.factor, model.clock_hz.factor))
-    factor = sum_factor(((sram_s, model.sram_bytes_per_s.factor), (dram_s, model.dram_bytes_per_s.factor)))
+    factor = sum_factor(((sram_s, model.sram_bytes_per_s.factor), (dram_s, dram.factor)))
     return _Part(sram_s + dram_s, product_factor(factor, model.moves_per_byte.factor))
 
 

@@ -19,6 +19,7 @@ class LayerCost:
         energy_j: Energy.
         latency_s: Time.
         size_bytes: Storage of the layer's parameters in the form that the kernel reads.
+        latency_provenance: `measured` if this very shape was timed with this kernel, else `modelled`.
     """
 
     name: str
@@ -28,6 +29,7 @@ class LayerCost:
     energy_j: float
     latency_s: float
     size_bytes: int
+    latency_provenance: Provenance = "modelled"
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Cost:
         latency_s: Time, the sum over the layers.
         size_bytes: Storage of all parameters, the sum over the layers.
         peak_memory_bytes: Largest sum of input and output activations of one layer.
-        provenance: `modelled`, as no device was asked.
+        provenance: `modelled`: even where every layer was timed, their sum is a model of the whole.
         uncertainty_factor: The energy is expected between `energy_j / factor` and `energy_j * factor`.
         latency_uncertainty_factor: The same for the time.
         layers: The layers in the order they run.

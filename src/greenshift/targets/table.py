@@ -13,7 +13,9 @@ _FIGURE_KEYS = ("value", "factor", "source", "note")
 class Table:
     """Reads one table of a target file; remembers what was asked for, so that other keys are errors."""
 
-    def __init__(self, data: dict[str, Any], where: str, name: str, sources: frozenset[str]) -> None:
+    def __init__(
+        self, data: dict[str, Any], where: str, name: str, sources: frozenset[str], found: dict[str, Figure]
+    ) -> None:
         """Wrap a table.
 
         Args:
@@ -21,16 +23,18 @@ class Table:
             where: Name of the file.
             name: Dotted name of the table, empty for the root.
             sources: Citation keys that figures may name.
+            found: Takes every figure that is read, by its dotted name.
         """
         self._data = data
         self._where = where
         self._name = name
         self._sources = sources
+        self._found = found
         self._known: set[str] = set()
 
     def path(self, key: str = "") -> str:
         """File and dotted name of a key, for messages."""
-        return f"{self._where}: {'.'.join(part for part in (self._name, key) if part)}"
+        return f"{self._where}: {self._dotted(key)}"
 
     def names(self) -> tuple[str, ...]:
         """All keys in the order of the file."""
@@ -79,7 +83,39 @@ class Table:
         value = self._get(key)
         if not isinstance(value, dict):
             raise InputError(f"{self.path(key)}: a table is needed, not {value!r}")
-        return Table(value, self._where, f"{self._name}.{key}" if self._name else key, self._sources)
+        return Table(value, self._where, self._dotted(key), self._sources, self._found)
+
+    def tables(self) -> list[tuple[str, "Table"]]:
+        """All keys with their tables, in the order of the file.
+
+        Raises:
+            InputError: If a key holds something else.
+        """
+        return [(key, self.table(key)) for key in self.names()]
+
+    def counts(self, key: str) -> tuple[int, ...]:
+        """Value of a key that holds a whole number of at least 1 or a list of such.
+
+        Raises:
+            InputError: If it is missing or something else.
+        """
+        value = self._get(key)
+        numbers = value if isinstance(value, list) else [value]
+        if not numbers or not all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in numbers):
+            raise InputError(f"{self.path(key)}: whole numbers of at least 1 are needed, not {value!r}")
+        return tuple(numbers)
+
+    def together(self, *keys: str) -> tuple[str, ...] | None:
+        """Say whether keys that need one another are there: all of them, or None.
+
+        Raises:
+            InputError: If only some are there.
+        """
+        self._known.update(keys)
+        missing = [key for key in keys if key not in self._data]
+        if missing and len(missing) < len(keys):
+            raise InputError(f"{self.path(missing[0])}: missing; {', '.join(keys)} go together")
+        return None if missing else keys
 
     def figure(self, key: str) -> Figure:
         """Value of a key that holds a number of at least 0 with its source and uncertainty.
@@ -98,7 +134,9 @@ class Table:
             raise InputError(f"{self.path(key)}: source {source!r} is not in [sources]; known: {known}")
         if not isinstance(note, str):
             raise InputError(f"{self.path(key)}: note is a text, not {note!r}")
-        return Figure(self._number(data, key, "value", 0.0), self._number(data, key, "factor", 1.0), source, note)
+        value, factor = self._number(data, key, "value", 0.0), self._number(data, key, "factor", 1.0)
+        self._found[self._dotted(key)] = Figure(value, factor, source, note)
+        return self._found[self._dotted(key)]
 
     def positive(self, key: str) -> Figure:
         """As `figure`, for a number above 0."""
@@ -119,6 +157,9 @@ class Table:
             InputError: If a key is left that nobody knows.
         """
         self._reject_unknown(self._data, tuple(sorted(self._known)), "")
+
+    def _dotted(self, key: str) -> str:
+        return ".".join(part for part in (self._name, key) if part)
 
     def _get(self, key: str) -> Any:
         self._known.add(key)

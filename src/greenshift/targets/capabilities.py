@@ -1,0 +1,123 @@
+"""What a target can do, read off its kernels and prices, and off what they cost."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from greenshift.errors import InputError
+from greenshift.profile import Arithmetic, LayerProfile, NetworkProfile
+from greenshift.targets.model import cost
+from greenshift.targets.target import Ability, CyclesModel, OperationsModel, RooflineModel, Target
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a target can do; a network saves only what this lets it save.
+
+    Attributes:
+        fp32: Multiplies 32-bit floats in hardware.
+        int8_simd: Multiplies several int8 values at once.
+        multiplier: Multiplies integers in hardware.
+        popcount: Has a kernel for binary weights.
+        sparsity: Zero weights save energy wherever they lie.
+        style: What runs layers: `units` built for the job, or the names of the kernels.
+        energy_over_int8: Energy of one ordinary 3x3 convolution relative to int8, by the numbers that it is
+            stored in; None where the target cannot run it.
+    """
+
+    fp32: bool
+    int8_simd: bool
+    multiplier: bool
+    popcount: bool
+    sparsity: bool
+    style: tuple[str, ...]
+    energy_over_int8: Mapping[str, float | None]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the capabilities as a JSON object."""
+        return {**asdict(self), "style": list(self.style)}
+
+
+def capabilities(target: Target) -> Capabilities:
+    """Say what a target can do.
+
+    Args:
+        target: The target.
+    """
+    model = target.model
+    energies = {name: _energy_j(layer, target) for name, layer in _PROBES.items()}
+    base = energies["int8"]
+    ratios = {name: None if base is None or energy is None else energy / base for name, energy in energies.items()}
+    sparse = {name: _energy_j(replace(layer, sparsity=0.5), target) for name, layer in _PROBES.items()}
+    if isinstance(model, OperationsModel):
+        return Capabilities(model.fp32 is not None, True, True, False, sparse != energies, ("units",), ratios)
+    abilities = {kernel.name: kernel.ability for kernel in model.kernels}
+    real = [ability for ability in abilities.values() if not ability.emulated]
+    return Capabilities(
+        fp32=any(_runs(ability, "float", 32) for ability in real),
+        int8_simd=any(_runs(ability, "int", 8) and ability.simd for ability in real),
+        multiplier=any(_runs(ability, "int", 8) for ability in real),
+        popcount=any("binary" in ability.runs for ability in real),
+        sparsity=sparse != energies,
+        style=tuple(abilities),
+        energy_over_int8=ratios,
+    )
+
+
+def memory_bytes(target: Target) -> dict[str, float | None]:
+    """Memories of a target by name, nearest first; None for one without end. Empty where they are not modelled."""
+    match target.model:
+        case CyclesModel() as model:
+            return {"flash": model.flash_bytes.value, "ram": model.ram_bytes.value}
+        case OperationsModel() as model:
+            beyond: dict[str, float | None] = {} if model.dram_pj_per_byte is None else {"dram": None}
+            return {"sram": model.sram_bytes.value, **beyond}
+        case RooflineModel() as model:
+            levels = model.memories
+            return {
+                level.name: None if level.capacity_bytes is None else level.capacity_bytes.value for level in levels
+            }
+        case _:
+            return {}
+
+
+def _runs(ability: Ability, arithmetic: str, bits: int) -> bool:
+    limits = (ability.max_act_bits, ability.max_weight_bits)
+    return arithmetic in ability.runs and all(most is None or most.value >= bits for most in limits)
+
+
+def _energy_j(layer: LayerProfile, target: Target) -> float | None:
+    try:
+        return cost(NetworkProfile((layer,), layer.input_shape), target).energy_j
+    except InputError:
+        return None
+
+
+def _probe(arithmetic: Arithmetic, weight_bits: int, act_bits: int, levels: int = 0) -> LayerProfile:
+    """A 3x3 convolution of 16 channels, small enough for the flash of every target."""
+    shape, weights = (16, 16, 16), 16 * 16 * 9
+    return LayerProfile(
+        "probe",
+        "conv",
+        arithmetic,
+        shape,
+        shape,
+        weights * 16 * 16,
+        weights=weights,
+        weight_bits=weight_bits,
+        act_bits=act_bits,
+        output_bits=act_bits,
+        parameter_bytes=weights * weight_bits // 8,
+        weight_levels=levels,
+    )
+
+
+_PROBES = {
+    "float32": _probe("float", 32, 32),
+    "float16": _probe("float", 16, 16),
+    "int8": _probe("int", 8, 8),
+    "int4": _probe("int", 4, 8),
+    "shift4": _probe("shift", 4, 8, 7),
+    "shift5": _probe("shift", 5, 8, 15),
+    "ternary": _probe("shift", 2, 8, 1),
+}
