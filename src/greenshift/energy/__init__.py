@@ -16,7 +16,7 @@ from greenshift.energy.meters import (
 )
 from greenshift.energy.nvml import NvmlMeter, nvml_probe
 from greenshift.energy.probe import Probe
-from greenshift.energy.rapl import RaplMeter, rapl_probe
+from greenshift.energy.rapl import RaplMeter, idle_power_w, rapl_probe
 from greenshift.energy.reading import Reading, in_sequence, side_by_side
 from greenshift.energy.share import ShareMeter
 
@@ -45,6 +45,7 @@ __all__ = [
     "claim_probe",
     "codecarbon_probe",
     "control_group",
+    "idle_power_w",
     "in_sequence",
     "machine",
     "meter",

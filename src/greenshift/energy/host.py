@@ -70,7 +70,13 @@ class HostMeter:
         return estimate if self._note is None else replace(estimate, source=f"{estimate.source}; {self._note}")
 
 
-def best_meter(watts_per_core: float | None = None, *, children: bool = True, contiguous: bool = False) -> Meter:
+def best_meter(
+    watts_per_core: float | None = None,
+    *,
+    children: bool = True,
+    contiguous: bool = False,
+    idle_w: float | None = None,
+) -> Meter:
     """Return the best meter that this machine has for this process.
 
     The processor's counters are attributed to this process by its share of the machine's CPU time, as long
@@ -81,9 +87,10 @@ def best_meter(watts_per_core: float | None = None, *, children: bool = True, co
         watts_per_core: Power of one busy hardware thread for CPU time, or None for the default.
         children: Count child processes too.
         contiguous: True if every interval begins where the last one ended and only their sum counts.
+        idle_w: Power of the counted parts while the machine idles (`idle_power_w`), or None if it is not known.
 
     Raises:
-        InputError: If the power is negative.
+        InputError: If a power is negative.
     """
     cpu = CpuTimeMeter(watts_per_core, children=children)
     gpu = _gpu_meter(children, contiguous)
@@ -93,7 +100,7 @@ def best_meter(watts_per_core: float | None = None, *, children: bool = True, co
     if isinstance(claim, str):
         return HostMeter(cpu, gpu=gpu, note=f"RAPL is not counted: {claim}")
     try:
-        counter = RaplMeter(children=children, contiguous=contiguous)
+        counter = RaplMeter(children=children, contiguous=contiguous, idle_w=idle_w)
     except InputError as error:  # it went away since it was probed
         return HostMeter(cpu, gpu=gpu, note=str(error))
     return HostMeter(cpu, ShareMeter(counter, contiguous=contiguous), gpu, claim=claim)

@@ -1,5 +1,6 @@
 """Intel and AMD energy counters through the Linux powercap files."""
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,6 +139,26 @@ class RaplMeter:
         for zone, last, value in zip(self._zones, self._last_uj or now, now, strict=True):
             self._energy_uj += value - last if value >= last else value - last + zone.range_uj + 1
         self._last_uj = now
+
+
+def idle_power_w(seconds: float = 5.0, root: Path = POWERCAP) -> float | None:
+    """Measure the power of the counted parts while this process sleeps; what neighbours do meanwhile is in it.
+
+    Args:
+        seconds: How long to sleep.
+        root: The powercap folder.
+
+    Returns:
+        The power, or None if the counters cannot be read or the time is too short for them.
+
+    Raises:
+        InputError: If there are no counters.
+    """
+    meter = RaplMeter(root)
+    meter.start()
+    time.sleep(seconds)
+    reading = meter.stop()
+    return None if reading.energy_j is None else reading.energy_j / reading.wall_s
 
 
 def _folders(root: Path) -> list[Path]:
