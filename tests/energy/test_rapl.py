@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from greenshift.energy import RaplMeter, rapl_probe
+from greenshift.energy import RaplMeter, idle_power_w, rapl_probe
 from greenshift.errors import InputError
 
 RANGE_UJ = 1_000_000
@@ -160,3 +160,18 @@ def test_counters_that_stand_still_are_no_zero(tmp_path):
         reading = meter.stop()
         assert reading.energy_j is None
         assert "stand still" in reading.source
+
+
+def test_the_idle_power_is_what_the_counters_take_meanwhile(tmp_path, monkeypatch):
+    counter = zone(tmp_path, "intel-rapl:0", "package-0")
+    sleep = time.sleep
+
+    def rest(seconds):
+        sleep(seconds)
+        counter.write_text("400000")
+
+    monkeypatch.setattr("greenshift.energy.rapl.time.sleep", rest)
+    assert 0 < idle_power_w(0.04, tmp_path) <= 0.4 / 0.04
+    assert idle_power_w(0.0, tmp_path) is None
+    with pytest.raises(InputError):
+        idle_power_w(0.0, tmp_path / "none")

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import importlib.util
+import logging
 import threading
 from typing import Any
 
@@ -101,6 +102,7 @@ class CodeCarbonMeter:
     def _new_tracker(self) -> Any:
         import codecarbon
 
+        logging.getLogger("codecarbon").setLevel(logging.CRITICAL)  # it talks before it reads its own log_level
         return codecarbon.OfflineEmissionsTracker(
             tracking_mode="machine",
             measure_power_secs=self._period_s,
