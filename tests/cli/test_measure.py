@@ -1,6 +1,7 @@
 """`greenshift measure` and what `doctor` says of meters."""
 
 import importlib
+import itertools
 import json
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from greenshift.artifacts import save_artifact
 from greenshift.data import load_dataset
 from greenshift.design import Design
-from greenshift.energy import Probe
+from greenshift.energy import Probe, Reading
 from greenshift.networks import build_network, image_shape
 from greenshift.records import DataChoice
 from greenshift.schemes import Depth, Shift
@@ -70,6 +71,45 @@ def test_a_width_that_is_out_of_reach_is_unresolved_with_what_was_reached(call, 
     text = call("measure", path, "--width", "0.0001%", "--max-seconds", "0").out
     assert "unresolved: half widths up to" in text
     assert text.splitlines()[-1].startswith("next: greenshift measure")
+
+
+class Counter:
+    """A counter that gives energies in turn, by one method after the other."""
+
+    def __init__(self, energies_j, methods=("rapl-share",)):
+        self.energies_j, self.methods = itertools.cycle(energies_j), itertools.cycle(methods)
+
+    def start(self):
+        pass
+
+    def stop(self):
+        energy_j, method = next(self.energies_j), next(self.methods)
+        interval_j, net_j = (energy_j / 2, energy_j * 2), energy_j / 4
+        return Reading(0.01, 0.01, energy_j, "estimated", "a counter", ("cpu",), method, interval_j, net_j)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(("energies_j", "resolved"), [((4.0,), True), ((1.0, 1.0, 9.0, 9.0), False)])
+def test_where_a_counter_gives_the_energy_it_decides_too(call, tmp_path, monkeypatch, energies_j, resolved):
+    """Time is always the same here: only the energy can leave it open."""
+    monkeypatch.setattr("greenshift.measure.best_meter", lambda *_, **__: Counter(energies_j))
+    found = measured(call, artifact(tmp_path), "--width", "1%", "--max-seconds", "0.2")
+    assert found["resolved"] is resolved
+    network = found["network"]
+    assert network["latency_half_width"] == 0
+    assert network["net_energy_j"] == pytest.approx(network["energy_j"] / 4)
+    low_j, high_j = network["energy_interval_j"]
+    assert high_j / low_j >= 4 * (1 - 1e-9), "what the method leaves open stays open"
+    assert "above idle" in call("measure", tmp_path / "network.safetensors", "--max-seconds", "0").out
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_counter_that_is_lost_meanwhile_leaves_no_energy(call, tmp_path, monkeypatch):
+    meter = Counter((4.0,), ("rapl-share", "rapl-share", "cpu-time"))
+    monkeypatch.setattr("greenshift.measure.best_meter", lambda *_, **__: meter)
+    network = measured(call, artifact(tmp_path), "--width", "1%")["network"]
+    assert (network["energy_j"], network["energy_interval_j"]) == (None, None)
+    assert "not one method throughout" in network["energy_source"]
 
 
 @pytest.mark.usefixtures("quick")

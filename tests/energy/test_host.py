@@ -215,6 +215,10 @@ def test_workers_take_their_shares_under_their_sessions_claim(tmp_path):
 def test_a_runtime_folder_that_cannot_be_used_leaves_the_counter_alone(tmp_path):
     (tmp_path / "file").write_text("")
     assert "cannot be opened" in claim_counters(tmp_path / "file" / "below")
+    (tmp_path / "real").mkdir()
+    (tmp_path / "planted").symlink_to(tmp_path / "real")
+    assert "not a folder of this user" in claim_counters(tmp_path / "planted")
+    assert list((tmp_path / "real").iterdir()) == []
 
 
 # ---- with a GPU

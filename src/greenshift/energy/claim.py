@@ -7,6 +7,7 @@ process claims the counters first; worker processes of the claimant take their o
 import contextlib
 import fcntl
 import os
+import stat
 import tempfile
 import weakref
 from pathlib import Path
@@ -50,6 +51,10 @@ def claim_counters(folder: Path | None = None) -> Claim | str:
         return claim
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        owner = path.parent.lstat()
+        # Others can write where it lies: what they put there in its place is not written to.
+        if not stat.S_ISDIR(owner.st_mode) or owner.st_uid != os.getuid():
+            return f"{path.parent} is not a folder of this user; remove it"
         file = path.open("a+", encoding="utf-8")
     except OSError as error:
         return f"{path} cannot be opened ({error.strerror})"

@@ -91,7 +91,8 @@ class CpuTimeMeter:
     """Estimates energy as CPU time times assumed watts, plus elapsed time times idle watts.
 
     Counts the CPU time of all threads of this process and, if asked, of its children: of those that ended and
-    were waited for, and of worker processes that still run. Work of neighbours does not count.
+    were waited for, and of worker processes that still run. Work of neighbours does not count, but one on the
+    other hardware thread of the same core slows this process down and so adds to its CPU time.
     """
 
     def __init__(self, watts_per_core: float | None = None, idle_watts: float = 0.0, *, children: bool = True) -> None:
