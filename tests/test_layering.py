@@ -28,14 +28,16 @@ LAYERS = (
     ("train",),
     ("networks",),
     ("artifacts", "calibrate", "evaluate"),
-    ("final",),
+    ("final", "measure"),
     # -------- ... to here; what stands higher reaches down to it from inside functions only
     ("executors", "report"),
     ("study",),
     ("cli",),
     ("__main__",),
 )
-TORCH_SIDE = {"compress", "models", "data", "train", "networks", "artifacts", "calibrate", "evaluate", "final"}
+TORCH_SIDE = {
+    *("compress", "models", "data", "train", "networks", "artifacts", "calibrate", "evaluate", "final", "measure"),
+}
 RANKS = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 
 # Slow to import, or optional: for torch-free modules inside functions only.

@@ -3,14 +3,24 @@
 import importlib.metadata
 import importlib.util
 import shutil
+from typing import Any
 
 import typer
 
 from greenshift.cli.output import JSON_OPTION, next_step, print_facts, print_json
-from greenshift.energy.machine import Machine, machine
+from greenshift.energy import Machine, Probe, machine
 from greenshift.quantities import format_quantity
 
-_PARTS = {"smac": "optimizer smac", "timm": "models timm:NAME", "codecarbon": "CodeCarbon adapter"}
+_PARTS = {"smac": "optimizer smac", "timm": "models timm:NAME"}
+
+# What each meter gives where it is available, and what having it would take where it is not.
+_METERS = {
+    "rapl": ("RAPL counters, by this process's share of the CPU time", "a physical x86 machine with Linux"),
+    "nvml": ("NVML, while this process is alone on the GPU", "an NVIDIA GPU with its driver"),
+    "cpu_time": ("CPU time x watts, estimated; give the watts with --cpu-watts", ""),
+    "cgroup": ("CPU time of the control group x watts, estimated", "Linux with control groups"),
+    "codecarbon": ("load x watts, estimated; from Python only", ""),
+}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -21,18 +31,20 @@ def add_to(app: typer.Typer) -> None:
 def doctor(as_json: bool = JSON_OPTION) -> None:
     """Say what this machine can train and measure, and what would be needed for more."""
     found = machine()
-    optional = {name: _version(name) for name in ("torch", *_PARTS)}
+    optional = {name: _version(name) for name in ("torch", "codecarbon", *_PARTS)}
+    meters = _meters(found)
     if as_json:
-        print_json({**found.to_json(), "packages": optional, "compiler": shutil.which("cc")})
+        print_json({**found.to_json(), "meters": meters, "packages": optional, "compiler": shutil.which("cc")})
         return
     facts = {
         "CPU": f"{found.cpu}, {found.usable_cores} of {found.cores} cores usable",
         "memory": format_quantity(found.ram_bytes, "B"),
         "instructions": ", ".join(found.isa) or "none of those that matter here",
         "training": _training(found, optional["torch"]),
-        "energy, CPU": _probe(found.rapl.available, found.rapl.reason, "RAPL counter, measured"),
-        "energy, GPU": _probe(found.nvml.available, found.nvml.reason, "NVML counter", missing="none"),
     }
+    for name, meter in meters.items():
+        facts[f"meter {name.replace('_', ' ')}"] = _in_words(meter)
+    facts["energy of a search"] = _used(meters)
     for name, part in _PARTS.items():
         version = optional[name]
         facts[part] = f"{name} {version}" if version else f"not installed: pip install 'greenshift[{name}]'"
@@ -51,5 +63,30 @@ def _training(found: Machine, torch_version: str | None) -> str:
     return f"torch {torch_version}, " + ("bfloat16 in hardware" if fast else "float32 (no bfloat16 in hardware)")
 
 
-def _probe(available: bool, reason: str | None, text: str, missing: str = "CPU time x watts, estimated") -> str:
-    return text if available else f"{missing} ({reason})"
+def _meters(found: Machine) -> dict[str, dict[str, Any]]:
+    """Every meter: what it gives, whether it is available, why or why not, and what it would take."""
+    probes = {"rapl": found.rapl, "nvml": found.nvml, "cgroup": found.cgroup, "codecarbon": found.codecarbon}
+    probes["cpu_time"] = Probe(True, "this process, its workers and its finished children")
+    if found.rapl.available and not found.claim.available:
+        probes["rapl"] = found.claim
+    return {
+        name: {
+            "available": probes[name].available,
+            "gives": gives,
+            "reason": probes[name].reason,
+            "needs": None if probes[name].available else needs or None,
+        }
+        for name, (gives, needs) in _METERS.items()
+    }
+
+
+def _in_words(meter: dict[str, Any]) -> str:
+    if meter["available"]:
+        return f"{meter['gives']} ({meter['reason']})"
+    return f"none: {meter['reason']}" + (f"; needs {meter['needs']}" if meter["needs"] else "")
+
+
+def _used(meters: dict[str, dict[str, Any]]) -> str:
+    counted = [name for name in ("rapl", "nvml") if meters[name]["available"]]
+    processor = "RAPL" if "rapl" in counted else "CPU time x watts, estimated"
+    return processor + (", and NVML for the GPU" if "nvml" in counted else "")

@@ -6,7 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from greenshift.energy.rapl import Probe, rapl_probe
+from greenshift.energy.claim import claim_probe
+from greenshift.energy.clocks import cgroup_probe
+from greenshift.energy.codecarbon import codecarbon_probe
+from greenshift.energy.nvml import nvml_probe
+from greenshift.energy.probe import Probe
+from greenshift.energy.rapl import rapl_probe
 
 # Instruction sets that decide which kernels and which precisions pay.
 ISA_FLAGS = ("avx2", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
@@ -24,6 +29,9 @@ class Machine:
         isa: Which of `ISA_FLAGS` the processor has.
         rapl: Whether the processor's energy counters can be read.
         nvml: Whether NVIDIA GPUs can be asked for their energy.
+        cgroup: Whether the CPU time of this process's control group can be read.
+        codecarbon: Whether the CodeCarbon adapter can be used.
+        claim: Whether the counters are free, or which other greenshift process counts them.
     """
 
     cpu: str
@@ -33,6 +41,9 @@ class Machine:
     isa: tuple[str, ...]
     rapl: Probe
     nvml: Probe
+    cgroup: Probe
+    codecarbon: Probe
+    claim: Probe
 
     def to_json(self) -> dict[str, Any]:
         """Return the description as a JSON object."""
@@ -56,27 +67,10 @@ def machine(cpuinfo: Path = Path("/proc/cpuinfo")) -> Machine:
         isa=tuple(flag for flag in ISA_FLAGS if flag in flags),
         rapl=rapl_probe(),
         nvml=nvml_probe(),
+        cgroup=cgroup_probe(),
+        codecarbon=codecarbon_probe(),
+        claim=claim_probe(),
     )
-
-
-def nvml_probe() -> Probe:
-    """Say whether NVIDIA's management library answers, and for which GPUs."""
-    try:
-        import pynvml
-    except ImportError:
-        return Probe(False, "the package nvidia-ml-py is not installed")
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError as error:
-        return Probe(False, f"NVML does not start: {error}")
-    try:
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
-        names = [str(pynvml.nvmlDeviceGetName(handle)) for handle in handles]
-    except pynvml.NVMLError as error:
-        return Probe(False, f"NVML does not list its GPUs: {error}")
-    finally:
-        pynvml.nvmlShutdown()
-    return Probe(True, ", ".join(names)) if names else Probe(False, "NVML finds no GPU")
 
 
 def _processor(cpuinfo: Path) -> tuple[str, frozenset[str]]:

@@ -1,30 +1,25 @@
 """Intel and AMD energy counters through the Linux powercap files."""
 
-import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from greenshift.energy.interval import Interval
-from greenshift.energy.reading import Reading
+from greenshift.energy.clocks import Interval, process_clock
+from greenshift.energy.probe import Probe
+from greenshift.energy.reading import Reading, spread
+from greenshift.energy.watch import Watch
 from greenshift.errors import InputError
 
 POWERCAP = Path("/sys/class/powercap")
 
 # The smallest counters hold 65.5 kJ: at 500 W they wrap after two minutes, so a wrap is never missed.
 _POLL_S = 30.0
-
-
-@dataclass(frozen=True)
-class Probe:
-    """Whether something can be used here.
-
-    Attributes:
-        available: True if it can.
-        reason: What is there, or what is missing and what to do about it.
-    """
-
-    available: bool
-    reason: str
+# The counters move about once a millisecond (Intel SDM volume 3, "RAPL interfaces").
+_UPDATE_S = 1e-3
+# One step may be missed at either end: with 20 of them that is at most a tenth.
+_MIN_WINDOW_S = 20 * _UPDATE_S
+# Assumption: the counters follow an external meter within a tenth.
+UNCERTAINTY_FACTOR = 1.1
 
 
 @dataclass(frozen=True)
@@ -65,29 +60,42 @@ class RaplMeter:
     """Measures the processor packages, and the memory where it has counters, of the whole machine.
 
     The counters include everything that runs beside this process. They wrap, so a thread reads them
-    every half minute while an interval runs. A counter that can no longer be read makes the energy None.
+    every half minute while an interval runs. A counter that can no longer be read, that stands still, or
+    whose steps are too coarse for the interval makes the energy None, with the reason in the source.
     """
 
-    def __init__(self, root: Path = POWERCAP, *, children: bool = True, poll_s: float = _POLL_S) -> None:
+    def __init__(
+        self,
+        root: Path = POWERCAP,
+        *,
+        children: bool = True,
+        poll_s: float = _POLL_S,
+        contiguous: bool = False,
+        idle_w: float | None = None,
+    ) -> None:
         """Find the counters.
 
         Args:
             root: The powercap folder.
-            children: Count finished child processes in `cpu_s` too.
+            children: Count child processes in `cpu_s` too.
             poll_s: Seconds between two looks at the counters.
+            contiguous: True if every interval begins where the last one ended and only their sum counts:
+                then none is too short, as what one of them misses the next one has.
+            idle_w: Power of the counted parts while the machine idles, or None if it is not known.
 
         Raises:
-            InputError: If there are no counters or they cannot be read.
+            InputError: If there are no counters or they cannot be read, or the idle power is negative.
         """
         probe = rapl_probe(root)
         if not probe.available:
             raise InputError(f"RAPL: {probe.reason}")
+        if idle_w is not None and not idle_w >= 0:
+            raise InputError(f"RAPL: idle power must be at least 0 W, not {idle_w}")
         self._zones = [_zone(folder) for folder in _folders(root)]
-        self._interval = Interval(children)
-        self._poll_s = poll_s
-        self._lock = threading.Lock()
-        self._ended = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._interval = Interval(process_clock(children))
+        self._watch = Watch(self._sample, poll_s, "rapl")
+        self._min_window_s = 0.0 if contiguous else _MIN_WINDOW_S
+        self._idle_w = idle_w
         self._last_uj: list[int] = []
         self._energy_uj = 0
         self._failure: str | None = None
@@ -96,40 +104,61 @@ class RaplMeter:
         """Begin an interval; a counter that cannot be read shows in the reading."""
         self._interval.begin()
         self._energy_uj, self._failure, self._last_uj = 0, None, []
-        self._sample()
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch, args=(self._ended,), name="rapl", daemon=True)
-        self._thread.start()
+        self._watch.begin()
 
     def stop(self) -> Reading:
         """End the interval; the reading is labelled `measured`."""
         wall_s, cpu_s = self._interval.end()
-        self._ended.set()
-        self._sample()
-        if self._thread is not None:
-            self._thread.join()
+        self._watch.end()
         names = [zone.name for zone in self._zones]
         source = f"RAPL counters {', '.join(names)} of the whole machine"
         coverage = ("cpu", "ram") if any(name.endswith("dram") for name in names) else ("cpu",)
-        if self._failure is not None:
-            return Reading(wall_s, cpu_s, None, "measured", f"{source}; failed: {self._failure}", coverage)
-        return Reading(wall_s, cpu_s, self._energy_uj / 1e6, "measured", source, coverage)
+        energy_j = self._energy_uj / 1e6
+        interval_j = spread(energy_j, UNCERTAINTY_FACTOR, energy_j * min(1.0, _UPDATE_S / wall_s))
+        net_j = None if self._idle_w is None else max(0.0, energy_j - self._idle_w * wall_s)
+        reading = Reading(wall_s, cpu_s, energy_j, "measured", source, coverage, "rapl", interval_j, net_j)
+        failure = self._failure or self._refusal(wall_s)
+        return reading if failure is None else reading.failed(failure)
 
-    def _watch(self, ended: threading.Event) -> None:
-        while not ended.wait(self._poll_s):
-            self._sample()
+    def _refusal(self, wall_s: float) -> str | None:
+        if wall_s < self._min_window_s:
+            return f"an interval under {self._min_window_s:g} s is too short for counters that move once a millisecond"
+        if wall_s >= _MIN_WINDOW_S and not self._energy_uj:
+            return "the counters stand still"
+        return None
 
     def _sample(self) -> None:
-        with self._lock:
-            try:
-                now = [zone.read_uj() for zone in self._zones]
-            except (OSError, ValueError) as error:
-                self._failure = str(error)
-                return
-            # The kernel's range is the largest value, so a wrap goes from it to zero.
-            for zone, last, value in zip(self._zones, self._last_uj or now, now, strict=True):
-                self._energy_uj += value - last if value >= last else value - last + zone.range_uj + 1
-            self._last_uj = now
+        if self._failure is not None:
+            return
+        try:
+            now = [zone.read_uj() for zone in self._zones]
+        except (OSError, ValueError) as error:
+            self._failure = str(error)
+            return
+        # The kernel's range is the largest value, so a wrap goes from it to zero.
+        for zone, last, value in zip(self._zones, self._last_uj or now, now, strict=True):
+            self._energy_uj += value - last if value >= last else value - last + zone.range_uj + 1
+        self._last_uj = now
+
+
+def idle_power_w(seconds: float = 5.0, root: Path = POWERCAP) -> float | None:
+    """Measure the power of the counted parts while this process sleeps; what neighbours do meanwhile is in it.
+
+    Args:
+        seconds: How long to sleep.
+        root: The powercap folder.
+
+    Returns:
+        The power, or None if the counters cannot be read or the time is too short for them.
+
+    Raises:
+        InputError: If there are no counters.
+    """
+    meter = RaplMeter(root)
+    meter.start()
+    time.sleep(seconds)
+    reading = meter.stop()
+    return None if reading.energy_j is None else reading.energy_j / reading.wall_s
 
 
 def _folders(root: Path) -> list[Path]:

@@ -53,8 +53,6 @@ class Books:
         """
         self._store.record(evaluation)
         self.standing.add(evaluation)
-        if self._plan.config.workers > 1:
-            self._ledger.add_worker(evaluation.reading)
         self.say(kind, running, evaluation=evaluation)
 
     def say(
@@ -71,7 +69,6 @@ class Books:
 
     def end(self, state: str) -> None:
         """End this run's row in the store, once its worker processes have ended."""
-        self._ledger.forget_workers()
         self._store.update_session(self._ledger.run(), state)
 
     def summary(self, reason: StopReason, detail: str) -> StudySummary:

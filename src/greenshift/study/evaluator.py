@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from greenshift.design import Design
-from greenshift.energy import Meter, best_meter
+from greenshift.energy import Meter, best_meter, session_meter
 from greenshift.profile import NetworkProfile
 from greenshift.records import DataChoice, Evaluation, Task
 
@@ -17,7 +17,7 @@ STOPPED = "stopped by a signal"
 class Evaluator:
     """The functions that build, train and measure networks, so that the loop itself needs no torch.
 
-    With more than one worker `evaluate` and `meter` are sent to other processes and must be importable there.
+    With more than one worker it is sent to other processes: its functions must be importable there.
 
     Attributes:
         evaluate: Trains and measures one task, given the watts of a busy core or None.
@@ -25,7 +25,7 @@ class Evaluator:
         weighted_layers: Number of convolutions and linear layers of a backbone, the greatest shift depth.
         baselines: Designs by label, given backbone, data, epochs and depth; `float32` is among them.
         epochs_range: Fewest and most epochs of a sensible training on a dataset.
-        meter: A meter for this process, given the watts of a busy core or None.
+        meter: A meter for the whole run, given the watts of a busy core or None; see `Ledger`.
     """
 
     evaluate: Callable[[Task, float | None], Evaluation]
@@ -33,7 +33,7 @@ class Evaluator:
     weighted_layers: Callable[[str, DataChoice], int]
     baselines: Callable[[str, DataChoice, int, int], Mapping[str, Design]]
     epochs_range: Callable[[DataChoice], tuple[int, int]]
-    meter: Callable[[float | None], Meter] = best_meter
+    meter: Callable[[float | None], Meter] = session_meter
 
 
 def torch_evaluator() -> Evaluator:
@@ -51,7 +51,7 @@ def torch_evaluator() -> Evaluator:
 
 def evaluate_safely(evaluator: Evaluator, task: Task, cpu_watts: float | None) -> Evaluation:
     """Evaluate a task; whatever goes wrong becomes an evaluation that says so and what it consumed."""
-    meter = evaluator.meter(cpu_watts)
+    meter = best_meter(cpu_watts)
     meter.start()
     try:
         return _checked(task, evaluator.evaluate(task, cpu_watts))

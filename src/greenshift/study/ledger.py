@@ -1,10 +1,9 @@
 """What a study consumes: this run by its own meter, earlier runs by what they wrote down."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from greenshift.config import Budget
-from greenshift.energy import Meter, Reading
+from greenshift.energy import Meter, Reading, in_sequence
 from greenshift.store import Consumption, add_up
 
 
@@ -15,11 +14,12 @@ class Ledger:
         """Start the meter.
 
         Args:
-            meter: A meter of this process and of its finished children, or of the whole machine.
+            meter: A meter of this process and of its workers, while they run and once they have ended, whose
+                intervals may be as short as they like because they follow each other (`session_meter`).
         """
         self._meter = meter
+        self._running = True
         self._laps: Reading | None = None
-        self._workers: list[Reading] = []
         self._earlier: list[Reading] = []
         meter.start()
 
@@ -27,26 +27,24 @@ class Ledger:
         """Count what earlier runs of the study consumed."""
         self._earlier = list(readings)
 
-    def add_worker(self, reading: Reading) -> None:
-        """Count what a worker process consumed, which a meter of finished children sees at its end only."""
-        self._workers.append(reading)
-
-    def forget_workers(self) -> None:
-        """The workers have ended, so this process's meter sees all that they consumed."""
-        self._workers.clear()
-
     def run(self) -> Reading:
-        """Return what this run has consumed so far."""
+        """Return what this run has consumed so far, or until its end."""
+        if self._running:
+            self._end_lap()
+            self._meter.start()
+            self._running = True
+        assert self._laps is not None
+        return self._laps
+
+    def end(self) -> None:
+        """Stop the meter for good: it may hold counters that others wait for."""
+        if self._running:
+            self._end_lap()
+
+    def _end_lap(self) -> None:
         lap = self._meter.stop()
-        self._meter.start()
-        self._laps = lap if self._laps is None else _joined(self._laps, lap)
-        if self._laps.provenance == "measured":  # a counter of the machine has seen the workers already
-            return self._laps
-        return replace(
-            self._laps,
-            cpu_s=_sum([self._laps.cpu_s, *(reading.cpu_s for reading in self._workers)]),
-            energy_j=_sum([self._laps.energy_j, *(reading.energy_j for reading in self._workers)]),
-        )
+        self._running = False
+        self._laps = lap if self._laps is None else in_sequence(self._laps, lap)
 
     def total(self) -> Consumption:
         """Return what all runs have consumed so far."""
@@ -68,16 +66,3 @@ def used_up(budget: Budget, trials: int, consumed: Consumption) -> str | None:
     if budget.energy_j is not None and consumed.energy_j is not None and consumed.energy_j >= budget.energy_j:
         return f"the budget of {budget.energy_j:g} J is used up"
     return None
-
-
-def _joined(first: Reading, second: Reading) -> Reading:
-    return replace(
-        first,
-        wall_s=first.wall_s + second.wall_s,
-        cpu_s=_sum([first.cpu_s, second.cpu_s]),
-        energy_j=_sum([first.energy_j, second.energy_j]),
-    )
-
-
-def _sum(values: Sequence[float | None]) -> float | None:
-    return None if None in values else sum(value for value in values if value is not None)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from greenshift.config import StudyConfig
-from greenshift.energy import best_meter
+from greenshift.energy import session_meter
 from greenshift.errors import StudyError
 from greenshift.executors import make_executor
 from greenshift.records import Evaluation, Task
@@ -63,9 +63,10 @@ def run_study(
         StudyInterrupted: If SIGINT or SIGTERM came; what had finished is in the store, and the same call
             goes on.
     """
-    meter = best_meter if evaluator is None else evaluator.meter
+    meter = session_meter if evaluator is None else evaluator.meter
     ledger = Ledger(meter(config.cpu_watts))
     with ExitStack() as stack:
+        stack.callback(ledger.end)
         # A study that is there is checked before torch is imported, a new one begun once its input is checked.
         store = stack.enter_context(Store.create(folder, config)) if Store.exists(folder) else None
         plan = make_plan(config, evaluator or torch_evaluator())
