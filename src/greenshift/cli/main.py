@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from greenshift import __version__
-from greenshift.cli import doctor, front, network, search, select
+from greenshift.cli import doctor, front, ledger, network, search, select
 from greenshift.errors import InputError, StudyError
 
 # What typer raises for options and arguments that do not fit; it has no public name of its own.
@@ -24,7 +24,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for module in (doctor, search, front, select, network):
+for module in (doctor, search, front, select, ledger, network):
     module.add_to(app)
 
 
