@@ -27,7 +27,7 @@ class Grid:
     Attributes:
         g_per_kwh: Carbon intensity in gCO2e per kWh, location-based and average; the mean of `hourly` if
             there is one.
-        place: Country or what stands for it, in words.
+        place: Country or what stands for it, in words, or None if it was not named.
         year: Year of the figure, or None if it has none.
         source: Where the figure comes from.
         factor: Multiplicative uncertainty, at least 1; 1 for what the user gave.
@@ -35,7 +35,7 @@ class Grid:
     """
 
     g_per_kwh: float
-    place: str
+    place: str | None
     year: int | None
     source: str
     factor: float = 1.0
@@ -63,7 +63,8 @@ class Grid:
 
     def describe(self) -> str:
         """Say which figure it is, such as `56 gCO2e/kWh, France 2023`."""
-        return f"{self.g_per_kwh:.4g} gCO2e/kWh, {self.place}" + ("" if self.year is None else f" {self.year}")
+        place = "" if self.place is None else f", {self.place}"
+        return f"{self.g_per_kwh:.4g} gCO2e/kWh{place}" + ("" if self.year is None else f" {self.year}")
 
     def to_json(self) -> dict[str, Any]:
         """Return the grid as a JSON object."""
@@ -129,7 +130,7 @@ def given_grid(g_per_kwh: float, source: str) -> Grid:
     """
     if not 0 <= g_per_kwh < math.inf:
         raise InputError(f"grid {g_per_kwh:g}: a carbon intensity must be at least 0 gCO2e/kWh and finite")
-    return Grid(g_per_kwh, "any place", None, source)
+    return Grid(g_per_kwh, None, None, source)
 
 
 def find_country(text: str, year: int | None = None) -> Country:

@@ -240,6 +240,8 @@ def _search(consumed: Consumption | Reading, sessions: Sequence[Session], grid: 
 
 def _intensity_of(sessions: Sequence[Session], grid: Grid) -> float:
     """Mean intensity over the hours of the runs, weighted by their energy."""
+    if not grid.hourly:
+        return grid.g_per_kwh
     parts = [
         (session.reading.energy_j, grid.over(session.started_at, session.updated_at))
         for session in sessions

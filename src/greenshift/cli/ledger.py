@@ -118,10 +118,12 @@ def plan(
     print_facts(_worth_facts(worth))
     options = f"--model {model} --data {data} --target {target}"
     use = f"--fleet {fleet} --rate {rate} --lifetime {lifetime}"
-    searches = worth.budget_j is not None
-    next_step(
-        f"greenshift search {options} --budget auto {use}" if searches else "ship a baseline; see greenshift cost"
-    )
+    steps = {
+        "worth searching": f"greenshift search {options} --budget auto {use}",
+        "not worth searching": f"greenshift cost --model {model} --data {data} --target {target}, and ship a baseline",
+        "unknown": f"greenshift plan {options} {use} --training 5kJ, with what one training takes",
+    }
+    next_step(steps[worth.verdict])
 
 
 def card(

@@ -145,9 +145,7 @@ def report_data(
     baselines = tuple(e for e in evaluations if e.role == "baseline" and e.outcome == "ok")
     dominated_by = {member.trial: dominating(member, baselines, objectives) for member in members}
     reference = study_reference(evaluations, objectives, known)
-    if account is None:
-        grid = given_grid(config["carbon_intensity_g_per_kwh"], "the study's own setting")
-        account = make_account(consumed, selections, grid)
+    account = account or _own_account(config, consumed, selections)
     values = [objective_values(b, objectives) for b in baselines]
     return ReportData(
         config=dict(config),
@@ -166,6 +164,15 @@ def report_data(
         reasons=_group_reasons(evaluations),
         selections=tuple(map(read_selection, selections)),
         reproduction=reproduction or Reproduction(),
+    )
+
+
+def _own_account(
+    config: Mapping[str, Any], consumed: Consumption | Reading, selections: Sequence[Mapping[str, Any]]
+) -> Account:
+    """The ledger at the study's own carbon intensity."""
+    return make_account(
+        consumed, selections, given_grid(config["carbon_intensity_g_per_kwh"], "the study's own setting")
     )
 
 
