@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,8 @@ from greenshift.targets.uncertainty import product_factor
 # A choice: more than this many full trainings is not asked for, however large the fleet.
 AUTO_TRAININGS = 100
 
-SAMPLES = 64
+SAMPLES = 8
+_LONGEST_RANGE = 64
 _PROBE_IMAGES = 512
 # Assumption: a training's energy follows from a short one of the float32 network within a factor of 1.5.
 _PROBE_FACTOR = 1.5
@@ -159,13 +160,14 @@ def worth_of(config: StudyConfig, fleet: Fleet, lifetime_s: float, training_j: f
 def cheapest_design(config: StudyConfig) -> Cheapest:
     """Return the cheapest design of a study's space by the cost model. Imports torch.
 
-    From the cheapest of `SAMPLES` random configurations each hyperparameter in turn goes to whichever of its
-    ends or choices costs the least, until none helps.
+    From the default and from each of `SAMPLES` random configurations one hyperparameter at a time goes to
+    whichever of its values costs the least, until none helps. Each comes from its own start, because the
+    costs of kernels have steps: fewer bits may be dearer until they are few enough for another kernel.
 
     Args:
         config: The study; its seed is not used.
     """
-    from greenshift.design import Recipe
+    from greenshift.design import Design, Recipe
     from greenshift.networks import profile_design, weighted_layers
     from greenshift.space import make_space
     from greenshift.targets import cost, load_target
@@ -173,24 +175,38 @@ def cheapest_design(config: StudyConfig) -> Cheapest:
     data, target = DataChoice(config.data, config.data_dir), load_target(config.target)
     space = make_space(config.space, depth=weighted_layers(config.model, data), fidelity=config.fidelity)
 
+    costs: dict[Design, Amount] = {}
+
     def spent(values: Mapping[str, Any]) -> Amount:
         design = space.to_design(values, backbone=config.model, fidelity=None, epochs=1, base=Recipe())
-        found = cost(profile_design(design, data), target)
-        return Amount(found.energy_j, found.uncertainty_factor)
+        bare = dataclasses.replace(design, recipe=Recipe())  # a recipe costs nothing per inference
+        if bare not in costs:
+            found = cost(profile_design(bare, data), target)
+            costs[bare] = Amount(found.energy_j, found.uncertainty_factor)
+        return costs[bare]
 
-    samples = [dict(space.configspace.get_default_configuration())]
-    samples += [dict(sample) for sample in space.configspace.sample_configuration(SAMPLES)]
-    best = min((Cheapest(spent(values), values) for values in samples), key=lambda c: c.energy.energy_j)
+    starts = [dict(space.configspace.get_default_configuration())]
+    starts += [dict(sample) for sample in space.configspace.sample_configuration(SAMPLES)]
+    steps = {name: _candidates(hyperparameter) for name, hyperparameter in space.configspace.items()}
+    ends = (_descend(start, steps, spent) for start in starts)
+    best = min(ends, key=lambda end: end.energy.energy_j)
+    return Cheapest(best.energy, space.validate(best.configuration))
+
+
+def _descend(
+    start: Mapping[str, Any], steps: Mapping[str, Sequence[Any]], spent: Callable[[Mapping[str, Any]], Amount]
+) -> Cheapest:
+    """Move one hyperparameter at a time to its cheapest value until none helps."""
+    best = Cheapest(spent(start), start)
     while True:
-        nearby = [
-            {**best.configuration, name: value}
-            for name, hyperparameter in space.configspace.items()
-            for value in _ends(hyperparameter)
-        ]
-        found = min((Cheapest(spent(values), values) for values in nearby), key=lambda c: c.energy.energy_j)
-        if found.energy.energy_j >= best.energy.energy_j:
-            return Cheapest(best.energy, space.validate(best.configuration))
-        best = found
+        before_j = best.energy.energy_j
+        for name, values in steps.items():
+            moved = ({**best.configuration, name: value} for value in values)
+            found = min((Cheapest(spent(other), other) for other in moved), key=lambda c: c.energy.energy_j)
+            if found.energy.energy_j < best.energy.energy_j:
+                best = found
+        if best.energy.energy_j >= before_j:
+            return best
 
 
 def metered_training(config: StudyConfig) -> Training:
@@ -256,7 +272,10 @@ def resolve_budget(config: StudyConfig) -> tuple[StudyConfig, Worth | None]:
     return dataclasses.replace(config, budget=f"{math.floor(worth.budget_j * 1000) / 1000:f}J"), worth
 
 
-def _ends(hyperparameter: Any) -> tuple[Any, ...]:
-    """The values that a hyperparameter's cheapest may be: both ends of a range, or every choice."""
+def _candidates(hyperparameter: Any) -> Sequence[Any]:
+    """The values that a hyperparameter's cheapest may be: every choice, every integer of a short range, or the ends."""
     choices = getattr(hyperparameter, "choices", None)
-    return (hyperparameter.lower, hyperparameter.upper) if choices is None else tuple(map(str, choices))
+    if choices is not None:
+        return tuple(map(str, choices))
+    low, high = hyperparameter.lower, hyperparameter.upper
+    return range(low, high + 1) if isinstance(low, int) and high - low <= _LONGEST_RANGE else (low, high)
