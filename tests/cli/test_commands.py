@@ -8,7 +8,20 @@ import pytest
 
 import greenshift as package
 
-COMMANDS = ("doctor", "init", "search", "status", "front", "report", "select", "ledger", "plan", "card", "cost", "evaluate")
+COMMANDS = (
+    "doctor",
+    "init",
+    "search",
+    "status",
+    "front",
+    "report",
+    "select",
+    "ledger",
+    "plan",
+    "card",
+    "cost",
+    "evaluate",
+)
 
 
 def test_version(greenshift):
