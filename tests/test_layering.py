@@ -15,7 +15,7 @@ from source_tree import Import, all_imports, imports_of, module_names
 # Lowest first. A part may import from the layers below its own, and within itself.
 LAYERS = (
     ("errors",),
-    ("objectives", "pareto", "profile", "schemes"),
+    ("amounts", "objectives", "pareto", "profile", "schemes"),
     ("design", "quantities"),
     ("config", "energy"),
     ("records",),
@@ -30,6 +30,7 @@ LAYERS = (
     ("artifacts", "calibrate", "evaluate"),
     ("final", "measure"),
     # -------- ... to here; what stands higher reaches down to it from inside functions only
+    ("accounts",),
     ("executors", "report"),
     ("study",),
     ("cli",),

@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
+from greenshift.amounts import make_fleet, parse_time
 from greenshift.design import ScheduleName
 from greenshift.errors import InputError
 from greenshift.objectives import Constraint, get_objectives, parse_constraint
+
+AUTO_BUDGET = "auto"  # the joules that a search could be worth (`greenshift.accounts.resolve_budget`)
 
 FidelityName = Literal["epochs", "shift_depth"]
 Augmentation = Literal["none", "crop", "crop-flip"]
@@ -26,10 +29,10 @@ _CONSTRAINT_FIELDS = {
     "max_memory": "peak_memory_bytes",
 }
 
-# A study stays the same study with another budget, on other hardware, with the data in another folder, or
-# with its baselines added later. The two figures that turn CPU time into carbon belong to it only if
+# A study stays the same study with another budget or fleet, on other hardware, with the data in another folder,
+# or with its baselines added later. The two figures that turn CPU time into carbon belong to it only if
 # carbon is an objective.
-_NOT_IDENTITY = frozenset({"data_dir", "budget", "workers", "threads", "baselines"})
+_NOT_IDENTITY = frozenset({"data_dir", "budget", "workers", "threads", "baselines", "fleet", "rate", "lifetime"})
 _CARBON_FIELDS = frozenset({"cpu_watts", "carbon_intensity_g_per_kwh"})
 
 
@@ -78,9 +81,10 @@ class StudyConfig:
     max_energy: Annotated[str | None, "bound on the energy of one inference, such as 50uJ or 60%"] = None
     max_latency: Annotated[str | None, "bound on the time of one inference, such as 20ms or 60%"] = None
     max_memory: Annotated[str | None, "bound on the working memory of one inference, such as 64KiB or 60%"] = None
-    budget: Annotated[str, "total over all runs, whichever comes first: trials, s, min, h, J, kJ, MJ, Wh, kWh"] = (
-        "20trials"
-    )
+    budget: Annotated[str, "over all runs: trials, s, min, h, J, kJ, MJ, Wh, kWh; or auto, from the fleet"] = "20trials"
+    fleet: Annotated[int | None, "devices that will run the network; 1 if left out"] = None
+    rate: Annotated[str | None, "inferences of each device, such as 1/s"] = None
+    lifetime: Annotated[str | None, "how long the devices will run, such as 3y"] = None
     seed: Annotated[int, "seed of the search, the data split, the weights and the batches"] = 0
     workers: Annotated[int, "evaluations at a time; 1 trains in this process"] = 1
     threads: Annotated[int, "threads of one training"] = 1
@@ -100,7 +104,11 @@ class StudyConfig:
         _check_ranges(self)
         get_objectives(self.objectives)
         constraints(self)
-        parse_budget(self.budget)
+        if self.budget != AUTO_BUDGET:
+            parse_budget(self.budget)
+        make_fleet(self.fleet, self.rate)
+        if self.lifetime is not None:
+            parse_time("lifetime", self.lifetime)
 
 
 def meaning(name: str) -> str:
@@ -121,8 +129,8 @@ def constraints(config: StudyConfig) -> tuple[Constraint, ...]:
 def identity(config: StudyConfig) -> dict[str, Any]:
     """Return the fields that make two runs the same study, as JSON values.
 
-    Left out are `budget`, `workers`, `threads`, `data_dir` and `baselines`, which a later run may change,
-    and, unless `emissions_g` is an objective, `cpu_watts` and `carbon_intensity_g_per_kwh`.
+    Left out are `budget`, the fleet, `workers`, `threads`, `data_dir` and `baselines`, which a later run may
+    change, and, unless `emissions_g` is an objective, `cpu_watts` and `carbon_intensity_g_per_kwh`.
     """
     left_out = _NOT_IDENTITY if "emissions_g" in config.objectives else _NOT_IDENTITY | _CARBON_FIELDS
     return {name: value for name, value in to_mapping(config).items() if name not in left_out}
@@ -200,7 +208,8 @@ def parse_budget(text: str) -> Budget:
     """Read a budget such as `8trials`, `20min` or `8trials,120s,50kJ`.
 
     Raises:
-        InputError: If a part is no positive number with a known unit, or a quantity is limited twice.
+        InputError: If a part is no positive number with a known unit, a quantity is limited twice, or the
+            budget is `auto`, which only the accounts can turn into joules.
     """
     limits: dict[str, float] = {}
     for part in text.split(","):

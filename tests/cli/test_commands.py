@@ -16,10 +16,14 @@ COMMANDS = (
     "front",
     "report",
     "select",
+    "ledger",
+    "plan",
+    "card",
     "cost",
     "evaluate",
     "targets",
     "calibrate",
+    "measure",
 )
 
 

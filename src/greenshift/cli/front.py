@@ -2,19 +2,31 @@
 
 import dataclasses
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import typer
 
+from greenshift.accounts import point_carbon
+from greenshift.cli.accounting import (
+    GRID,
+    PROFILE,
+    PUE,
+    SCENARIO,
+    STORE,
+    TABLES,
+    TARGET,
+    YEAR,
+    Electricity,
+    look_at,
+)
 from greenshift.cli.output import JSON_OPTION, next_step, print_facts, print_json, shell_path
-from greenshift.cli.tables import front_json, print_front
+from greenshift.cli.tables import front_json, print_points
 from greenshift.config import to_mapping
 from greenshift.front import front, front_hypervolume, objective_values, study_reference
 from greenshift.objectives import get_objectives
 from greenshift.quantities import format_duration, format_quantity
 from greenshift.store import Store
-
-_STORE = typer.Argument(..., help="Run folder of greenshift search.")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -24,7 +36,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("report")(report)
 
 
-def status(store: Path = _STORE, as_json: bool = JSON_OPTION) -> None:
+def status(store: Path = STORE, as_json: bool = JSON_OPTION) -> None:
     """Say how far a study is and what it has consumed."""
     with Store.open(store) as opened:
         config, evaluations, consumed = opened.config(), opened.evaluations(), opened.consumed()
@@ -62,37 +74,60 @@ def status(store: Path = _STORE, as_json: bool = JSON_OPTION) -> None:
 
 
 def show_front(
-    store: Path = _STORE,
+    store: Path = STORE,
     baselines: bool = typer.Option(False, "--baselines", help="List the baselines too (JSON; the table always does)."),
+    grid: str | None = GRID,
+    year: int | None = YEAR,
+    scenario: str | None = SCENARIO,
+    profile: Path | None = PROFILE,
+    pue: float = PUE,
+    target: str | None = TARGET,
+    tables: str | None = TABLES,
     as_json: bool = JSON_OPTION,
 ) -> None:
-    """Show the front: the trials at the highest fidelity that no other trial beats."""
-    if not as_json:
-        print_front(store)
-        next_step(f"greenshift select {shell_path(store)}")
+    """Show the front: the trials at the highest fidelity that no other trial beats.
+
+    With other electricity or another target it is worked out again from what was recorded, without training.
+    """
+    chosen = Electricity(grid, year, scenario, profile, pue)
+    look = look_at(store, chosen, target, tables)
+    carbon = partial(point_carbon, grid=look.grid, pue=pue) if chosen.is_given else None
+    if as_json:
+        print_json(front_json(look.evaluations, look.objectives, baselines, carbon))
         return
-    with Store.open(store) as opened:
-        evaluations, objectives = opened.evaluations(), get_objectives(opened.config().objectives)
-    print_json(front_json(evaluations, objectives, baselines))
+    print_points(look.evaluations, look.objectives, carbon)
+    if carbon is not None:
+        print_facts({"carbon": f"of one inference on {look.target} and of the training; {look.grid.describe()}"})
+    next_step(f"greenshift select {shell_path(store)}")
 
 
 def report(
-    store: Path = _STORE,
+    store: Path = STORE,
     output: Path | None = typer.Option(None, "--output", "-o", help="File to write. [STORE/report.html]"),
+    grid: str | None = GRID,
+    year: int | None = YEAR,
+    scenario: str | None = SCENARIO,
+    profile: Path | None = PROFILE,
+    pue: float = PUE,
+    target: str | None = TARGET,
+    tables: str | None = TABLES,
     as_json: bool = JSON_OPTION,
 ) -> None:
     """Write one offline HTML page about a study."""
     from greenshift.report import write_report
+    from greenshift.report.reproduction import search_command
 
-    with Store.open(store) as opened:
-        path = write_report(
-            to_mapping(opened.config()),
-            opened.evaluations(),
-            opened.consumed(),
-            opened.selections(),
-            output or store / "report.html",
-            known=opened.facts().get("float32"),
-        )
+    look = look_at(store, Electricity(grid, year, scenario, profile, pue), target, tables)
+    path = write_report(
+        look.mapping,
+        look.evaluations,
+        look.consumed,
+        look.selections,
+        output or store / "report.html",
+        known=look.known,
+        command=search_command(to_mapping(look.config)),
+        account=look.account(),
+    )
     if as_json:
         print_json({"report": str(path), "size_bytes": path.stat().st_size})
         return

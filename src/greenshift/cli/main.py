@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from greenshift import __version__
-from greenshift.cli import calibrate, doctor, front, measure, network, search, select, targets
+from greenshift.cli import calibrate, doctor, front, ledger, measure, network, search, select, targets
 from greenshift.errors import InputError, StudyError
 
 # What typer raises for options and arguments that do not fit; it has no public name of its own.
@@ -24,7 +24,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for module in (doctor, search, front, select, network, targets, calibrate, measure):
+for module in (doctor, search, front, select, ledger, network, targets, calibrate, measure):
     module.add_to(app)
 
 

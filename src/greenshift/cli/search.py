@@ -6,11 +6,12 @@ from typing import Any
 
 import typer
 
+from greenshift.accounts import resolve_budget
 from greenshift.cli.options import study_config, with_study_options
 from greenshift.cli.output import JSON_OPTION, next_step, print_json, shell_path
 from greenshift.cli.tables import print_front
 from greenshift.errors import InputError, StudyError
-from greenshift.quantities import format_objective
+from greenshift.quantities import format_objective, format_quantity
 
 
 class StoppedError(Exception):
@@ -52,6 +53,10 @@ def search(
 ) -> None:
     """Search for the best networks at every energy level; the same command resumes."""
     config = study_config(study, given)
+    config, worth = resolve_budget(config)
+    if worth is not None:
+        bound, budget = (format_quantity(value, "J") for value in (worth.bound_j, worth.budget_j))
+        typer.echo(f"budget auto: {budget}; no search for {worth.target} could save more than {bound}", err=True)
     folder = store or Path("runs") / f"{Path(config.data).name}-{config.model.replace(':', '-')}"
     from greenshift.cli.progress import ProgressDisplay
     from greenshift.study import StudyInterrupted, run_study

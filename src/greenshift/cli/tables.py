@@ -1,23 +1,25 @@
 """The front and the baselines as JSON values and as tables."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from greenshift.cli.output import print_table
 from greenshift.front import front
 from greenshift.objectives import Objective, get_objectives
-from greenshift.quantities import format_objective
+from greenshift.quantities import format_objective, format_quantity
 from greenshift.records import Evaluation
 from greenshift.report.wording import describe_design
 from greenshift.selection import dominating
 from greenshift.store import Store
 
+Carbon = Callable[[Evaluation], Mapping[str, float | None]]
+
 
 def front_json(
-    evaluations: Sequence[Evaluation], objectives: Sequence[Objective], baselines: bool
+    evaluations: Sequence[Evaluation], objectives: Sequence[Objective], baselines: bool, carbon: Carbon | None = None
 ) -> list[dict[str, Any]]:
-    """Front points as JSON objects, with the labels of the baselines that dominate each."""
+    """Front points as JSON objects, with the labels of the baselines that dominate each, and carbon if asked for."""
     shown = [*front(evaluations, objectives), *(finished_baselines(evaluations) if baselines else [])]
     return [
         {
@@ -29,6 +31,7 @@ def front_json(
             "provenance": point.provenance,
             "fits": None if point.cost is None else point.cost["fits"],
             "dominated_by": list(dominating(point, finished_baselines(evaluations), objectives)),
+            **({"carbon": carbon(point)} if carbon else {}),
         }
         for point in shown
     ]
@@ -42,9 +45,16 @@ def finished_baselines(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
 def print_front(folder: Path) -> None:
     """Print a store's front and baselines as one table."""
     with Store.open(folder) as store:
-        evaluations, objectives = store.evaluations(), get_objectives(store.config().objectives)
+        print_points(store.evaluations(), get_objectives(store.config().objectives))
+
+
+def print_points(
+    evaluations: Sequence[Evaluation], objectives: Sequence[Objective], carbon: Carbon | None = None
+) -> None:
+    """Print the front and the baselines of evaluations as one table, with the carbon of each if asked for."""
     points, baselines = front(evaluations, objectives), finished_baselines(evaluations)
-    columns = ["trial", *(f"{o.name} " for o in objectives), "fits", "fidelity", "dominated by...", "design..."]
+    grams = ["inference ", "training "] if carbon else []
+    columns = ["trial", *(f"{o.name} " for o in objectives), *grams, "fits", "fidelity", "dominated by...", "design..."]
     rows = []
     for point in [*points, *baselines]:
         fits = "-" if point.cost is None else ("yes" if point.cost["fits"] else "no")
@@ -52,6 +62,7 @@ def print_front(folder: Path) -> None:
             [
                 point.label or str(point.trial),
                 *(format_objective(o.name, point.objectives[o.name]) for o in objectives),
+                *(format_quantity(value, "gCO2e") for value in (carbon(point).values() if carbon else ())),
                 fits,
                 ", ".join(f"{name} {value:g}" for name, value in point.fidelity.items()) or "full",
                 ", ".join(dominating(point, baselines, objectives)) or "-",

@@ -4,9 +4,10 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
-from greenshift.energy import carbon_g
+from greenshift.accounts import Account, BreakEven, break_evens, given_grid, make_account, references
+from greenshift.energy import Reading
 from greenshift.front import (
     CurvePoint,
     front,
@@ -17,36 +18,10 @@ from greenshift.front import (
 )
 from greenshift.objectives import Objective, get_objectives
 from greenshift.records import Evaluation
-from greenshift.report.economics import BreakEven, break_evens
 from greenshift.selection import dominating
+from greenshift.store import Consumption
 
-
-class Consumed(Protocol):
-    """What the search consumed, such as `greenshift.energy.reading.Reading` or the store's total."""
-
-    @property
-    def wall_s(self) -> float:
-        """Elapsed time in s."""
-
-    @property
-    def cpu_s(self) -> float | None:
-        """CPU time in s, or None if it was not measured."""
-
-    @property
-    def energy_j(self) -> float | None:
-        """Energy in J, or None if it was not measured."""
-
-    @property
-    def provenance(self) -> str:
-        """How the energy came about."""
-
-    @property
-    def source(self) -> str:
-        """The counter or formula, in words."""
-
-    @property
-    def coverage(self) -> tuple[str, ...]:
-        """Parts of the machine that the energy covers."""
+PAYBACK_BASELINES = ("float32", "int8")
 
 
 @dataclass(frozen=True)
@@ -116,7 +91,7 @@ class ReportData:
         baseline_hypervolume: Hypervolume of the baselines alone, or None if there are none.
         break_evens: When the search has paid back.
         consumed: What the search consumed.
-        emissions_g: The search's CO2e in g at the study's carbon intensity, or None if its energy is unknown.
+        account: Energy and carbon by stages.
         outcomes: Number of evaluations of the search per outcome.
         reasons: Why evaluations failed or were refused, most frequent first.
         selections: Networks that were selected and tested.
@@ -133,8 +108,8 @@ class ReportData:
     reference: tuple[float, ...]
     baseline_hypervolume: float | None
     break_evens: tuple[BreakEven, ...]
-    consumed: Consumed
-    emissions_g: float | None
+    consumed: Consumption | Reading
+    account: Account
     outcomes: Mapping[str, int]
     reasons: tuple[Reason, ...]
     selections: tuple[Selection, ...]
@@ -144,11 +119,12 @@ class ReportData:
 def report_data(
     config: Mapping[str, Any],
     evaluations: Sequence[Evaluation],
-    consumed: Consumed,
+    consumed: Consumption | Reading,
     selections: Sequence[Mapping[str, Any]] = (),
     *,
     known: Mapping[str, float] | None = None,
     reproduction: Reproduction | None = None,
+    account: Account | None = None,
 ) -> ReportData:
     """Work out everything a report shows. Pure.
 
@@ -159,6 +135,7 @@ def report_data(
         selections: What `select` gave, see `read_selection`.
         known: Cost of the untrained float32 network, for the hypervolume's reference where no baseline was trained.
         reproduction: Command and versions.
+        account: Energy and carbon by stages; at the study's own carbon intensity if left out.
 
     Raises:
         InputError: If the study names an unknown objective.
@@ -168,7 +145,7 @@ def report_data(
     baselines = tuple(e for e in evaluations if e.role == "baseline" and e.outcome == "ok")
     dominated_by = {member.trial: dominating(member, baselines, objectives) for member in members}
     reference = study_reference(evaluations, objectives, known)
-    intensity = config["carbon_intensity_g_per_kwh"]
+    account = account or _own_account(config, consumed, selections)
     values = [objective_values(b, objectives) for b in baselines]
     return ReportData(
         config=dict(config),
@@ -180,13 +157,22 @@ def report_data(
         curve=tuple(hypervolume_curve(evaluations, objectives, reference)),
         reference=reference,
         baseline_hypervolume=front_hypervolume(values, objectives, reference) if values else None,
-        break_evens=break_evens(members, baselines, consumed.energy_j),
+        break_evens=break_evens(members, references(evaluations, known), account.upfront(), PAYBACK_BASELINES),
         consumed=consumed,
-        emissions_g=None if consumed.energy_j is None else carbon_g(consumed.energy_j, intensity),
+        account=account,
         outcomes=_count_outcomes(evaluations),
         reasons=_group_reasons(evaluations),
         selections=tuple(map(read_selection, selections)),
         reproduction=reproduction or Reproduction(),
+    )
+
+
+def _own_account(
+    config: Mapping[str, Any], consumed: Consumption | Reading, selections: Sequence[Mapping[str, Any]]
+) -> Account:
+    """The ledger at the study's own carbon intensity."""
+    return make_account(
+        consumed, selections, given_grid(config["carbon_intensity_g_per_kwh"], "the study's own setting")
     )
 
 

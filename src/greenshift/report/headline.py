@@ -5,12 +5,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from greenshift.accounts import BreakEven
 from greenshift.front import reached_fidelity
 from greenshift.objectives import Objective
 from greenshift.quantities import format_count, format_points, format_ratio
 from greenshift.records import Evaluation
-from greenshift.report.data import ReportData
-from greenshift.report.economics import PAYBACK_BASELINES, BreakEven
+from greenshift.report.data import PAYBACK_BASELINES, ReportData
 from greenshift.report.wording import (
     describe_design,
     describe_fidelity,

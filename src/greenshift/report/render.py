@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from greenshift.accounts import Account
+from greenshift.energy import Reading
 from greenshift.errors import InputError
 from greenshift.quantities import (
     format_count,
@@ -19,22 +21,24 @@ from greenshift.quantities import (
 )
 from greenshift.records import Evaluation
 from greenshift.report import wording
-from greenshift.report.data import Consumed, ReportData, report_data
+from greenshift.report.data import ReportData, report_data
 from greenshift.report.figures import baseline_colours, curves_figure, front_figure, hypervolume_figure
 from greenshift.report.headline import write_headline
 from greenshift.report.parallel import configurations_figure
 from greenshift.report.reproduction import reproduction
+from greenshift.store import Consumption
 
 
 def write_report(
     config: Mapping[str, Any],
     evaluations: Sequence[Evaluation],
-    consumed: Consumed,
+    consumed: Consumption | Reading,
     selections: Sequence[Mapping[str, Any]],
     path: Path,
     *,
     known: Mapping[str, float] | None = None,
     command: str | None = None,
+    account: Account | None = None,
 ) -> Path:
     """Write the report of a study to one HTML file.
 
@@ -46,6 +50,7 @@ def write_report(
         path: The file, replaced if it exists; its folder is made if there is none.
         known: Cost of the untrained float32 network, for a study without trained baselines.
         command: The command line of the study, made up from `config` if left out.
+        account: Energy and carbon by stages; at the study's own carbon intensity if left out.
 
     Returns:
         `path`.
@@ -54,7 +59,13 @@ def write_report(
         InputError: If the file cannot be written or the study names an unknown objective.
     """
     data = report_data(
-        config, evaluations, consumed, selections, known=known, reproduction=reproduction(config, command)
+        config,
+        evaluations,
+        consumed,
+        selections,
+        known=known,
+        reproduction=reproduction(config, command),
+        account=account,
     )
     text = render(data)
     try:
@@ -103,6 +114,11 @@ def _fleet_time(count: float | None) -> str:
     return "" if count is None or math.isinf(count) else format_duration(count / 1000)
 
 
+def _span(interval: tuple[float, float] | None) -> str:
+    """A range of inferences; nothing if it is unknown."""
+    return "–" if interval is None else " to ".join(map(_inferences, interval))
+
+
 def _describe_cost_model(evaluations: Sequence[Evaluation]) -> str:
     """Name the cost models that were used and how far their energies may be off; empty if there was none."""
     costs = [evaluation.cost for evaluation in evaluations if evaluation.cost is not None]
@@ -120,6 +136,7 @@ _FILTERS = {
     "duration": format_duration,
     "inferences": _inferences,
     "fleet_time": _fleet_time,
+    "span": _span,
     "setting": wording.format_setting,
 }
 

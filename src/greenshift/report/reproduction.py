@@ -1,12 +1,11 @@
 """How to get a study's figures again: command line and versions."""
 
-import platform
 import shlex
 import time
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from greenshift.accounts.setting import installed_versions
 from greenshift.config import StudyConfig, to_mapping
 from greenshift.report.data import Reproduction
 
@@ -16,7 +15,6 @@ _OPTIONS = {
     "fidelity_max": "max-fidelity",
     "carbon_intensity_g_per_kwh": "carbon-intensity",
 }
-_PACKAGES = ("greenshift", "torch", "numpy", "ConfigSpace", "smac")
 
 
 def reproduction(config: Mapping[str, Any], command: str | None = None) -> Reproduction:
@@ -27,7 +25,7 @@ def reproduction(config: Mapping[str, Any], command: str | None = None) -> Repro
         command: Its command line, made up from `config` if left out.
     """
     created = time.strftime("%Y-%m-%d %H:%M %Z")
-    return Reproduction(command or search_command(config), _versions(), created)
+    return Reproduction(command or search_command(config), installed_versions(), created)
 
 
 def search_command(config: Mapping[str, Any]) -> str:
@@ -47,13 +45,3 @@ def search_command(config: Mapping[str, Any]) -> str:
         else:
             words += [f"--{option}", ",".join(value) if isinstance(value, list | tuple) else str(value)]
     return shlex.join(words)
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from greenshift.accounts.setting import record_setting
 from greenshift.errors import InputError
 from greenshift.front import nearest
 from greenshift.records import Evaluation, Task
@@ -36,7 +37,12 @@ class Books:
             raise InputError("budget: energy cannot be metered on this machine; limit trials or seconds")
         self._store.begin_session(self._plan.config)
         self._store.set_facts(
-            {"float32": self._plan.float32, "limits": self._plan.limits, "planned_trials": self.planned_trials}
+            {
+                "float32": self._plan.float32,
+                "limits": self._plan.limits,
+                "planned_trials": self.planned_trials,
+                **record_setting(),
+            }
         )
         history = self._store.evaluations(order="start")
         for evaluation in history:
