@@ -1,7 +1,7 @@
 import pytest
 from account_samples import HOUR_S, evaluation
 
-from greenshift.accounts import Grid, given_grid, on_grid, on_target, point_carbon
+from greenshift.accounts import Grid, given_grid, on_grid, on_target, point_carbon, table_agreement
 from greenshift.config import StudyConfig
 from greenshift.design import Design
 from greenshift.errors import InputError
@@ -68,3 +68,16 @@ def test_another_target_is_the_cost_model_on_the_recorded_design():
 def test_an_unknown_target_is_bad_input():
     with pytest.raises(InputError, match="unknown"):
         on_target([], StudyConfig(data="digits"), "cortex-m99")
+
+
+def test_tables_agree_where_only_the_amount_of_arithmetic_differs():
+    def shifted(trial, width, error):
+        design = Design("tiny_cnn", width=width, schemes=((Depth(3), Shift("Q", 4, 8, 8)),))
+        return evaluation(trial, 1.0 / trial, error, design=design)
+
+    config = StudyConfig(data="digits")
+    found = table_agreement([shifted(1, 1.0, 0.3), shifted(2, 0.5, 0.4)], config, "asic-45nm")
+    assert {(a.first, a.second) for a in found} >= {("asic-45nm", "asic-45nm:aladdin")}
+    assert all((a.kendall_tau, a.swapped, a.pairs) == (1.0, 0, 1) for a in found)
+    with pytest.raises(InputError, match="has no variants"):
+        table_agreement([], config, "cortex-m7")

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 from account_samples import HOUR_S, evaluation, reading, session
 from hypothesis import given
@@ -118,3 +120,12 @@ def test_a_pue_below_one_is_bad_input(pue):
 def test_declarations_that_cannot_be(make):
     with pytest.raises(InputError):
         make()
+
+
+def test_a_meters_own_interval_is_the_stages_factor():
+    runs = [dataclasses.replace(reading(100.0), interval_j=(50.0, 300.0)) for _ in range(2)]
+    (search,) = make_account(add_up(runs), (), GRID).stages
+    assert search.energy.energy_j == 200.0
+    assert search.energy.factor == 3.0
+    (vague,) = make_account(add_up([runs[0], reading(100.0)]), (), GRID).stages
+    assert vague.energy.factor == 2.0, "one run said nothing, so the method's usual factor counts"

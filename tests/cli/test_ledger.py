@@ -201,3 +201,11 @@ def test_search_with_an_automatic_budget(call, tmp_path):
     assert "not worth searching" in said.complaint
     assert not (tmp_path / "b").exists()
     assert call("search", *quick, "--budget", "auto", "--store", tmp_path / "b").code == 2
+
+
+def test_the_report_says_whether_the_order_survives_other_tables(call, finished_store, tmp_path):
+    page = tmp_path / "page.html"
+    for options, expected in (([], False), (["--tables", "all", "--target", "asic-45nm"], True)):
+        said = call("report", finished_store, "-o", page, *options)
+        assert said.code == 0, said.err
+        assert ("asic-45nm:aladdin</td>" in page.read_text()) is expected

@@ -3,7 +3,7 @@
 from greenshift.accounts.break_even import BreakEven, Reference, break_even, break_evens, references
 from greenshift.accounts.card import Card, make_card
 from greenshift.accounts.grid import Country, Grid, find_grid, given_grid, read_hourly
-from greenshift.accounts.recost import on_grid, on_target, point_carbon
+from greenshift.accounts.recost import on_grid, on_target, point_carbon, table_agreement
 from greenshift.accounts.scenario import scenario_grid
 from greenshift.accounts.stages import Account, Declared, Embodied, Stage, make_account
 from greenshift.accounts.worth import Worth, resolve_budget, worth_of
@@ -32,5 +32,6 @@ __all__ = [
     "references",
     "resolve_budget",
     "scenario_grid",
+    "table_agreement",
     "worth_of",
 ]

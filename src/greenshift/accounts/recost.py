@@ -8,9 +8,10 @@ from greenshift.accounts.grid import Grid
 from greenshift.config import StudyConfig, constraints
 from greenshift.energy import carbon_g
 from greenshift.errors import InputError
-from greenshift.objectives import OBJECTIVES
+from greenshift.front import front
+from greenshift.objectives import OBJECTIVES, get_objectives
 from greenshift.records import DataChoice, Evaluation
-from greenshift.targets import Target, cost, load_target
+from greenshift.targets import RankAgreement, Target, cost, load_target, load_variants, rank_stability
 
 CARBON_OBJECTIVE = "emissions_g"
 
@@ -85,6 +86,27 @@ def on_target(
         return dataclasses.replace(evaluation, objectives=objectives, cost=spent)
 
     return [moved(evaluation) for evaluation in evaluations], float32
+
+
+def table_agreement(evaluations: Sequence[Evaluation], config: StudyConfig, name: str) -> tuple[RankAgreement, ...]:
+    """Say how far the front's order by energy survives a change of the target's tables. Imports torch.
+
+    Args:
+        evaluations: The study's evaluations.
+        config: The study.
+        name: Name or file of the target.
+
+    Raises:
+        InputError: If there is no such target, it has no variants, or one cannot run a network.
+    """
+    from greenshift.networks import profile_design
+
+    targets = load_variants(name)
+    if len(targets) == 1:
+        raise InputError(f"tables: target '{name}' has no variants to compare; leave out --tables")
+    data = DataChoice(config.data, config.data_dir)
+    members = front(evaluations, get_objectives(config.objectives))
+    return rank_stability([profile_design(member.design, data) for member in members], targets)
 
 
 def known_objectives() -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from greenshift.targets.uncertainty import product_factor, sum_factor
 
 StageName = Literal["development", "search", "final_training", "inference"]
 
+# For readings without an interval of their own, from older stores.
 # Estimates from CPU time and assumed watts err by up to 40 % against meters (Fischer 2025, arXiv 2509.22092),
 # and tools differ by a factor of two (Jay et al., CCGrid 2023).
 ESTIMATED_FACTOR = 2.0
@@ -254,6 +255,9 @@ def _intensity_of(sessions: Sequence[Session], grid: Grid) -> float:
 def _metered(consumed: Consumption | Reading) -> Amount | None:
     if consumed.energy_j is None:
         return None
+    if consumed.interval_j is not None and consumed.interval_j[0] > 0:
+        low_j, high_j = consumed.interval_j
+        return Amount(consumed.energy_j, max(high_j / consumed.energy_j, consumed.energy_j / low_j))
     return Amount(consumed.energy_j, MEASURED_FACTOR if consumed.provenance == "measured" else ESTIMATED_FACTOR)
 
 

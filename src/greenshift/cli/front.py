@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from greenshift.accounts import point_carbon
+from greenshift.accounts import point_carbon, table_agreement
 from greenshift.cli.accounting import (
     GRID,
     PROFILE,
@@ -110,14 +110,17 @@ def report(
     profile: Path | None = PROFILE,
     pue: float = PUE,
     target: str | None = TARGET,
-    tables: str | None = TABLES,
+    tables: str | None = typer.Option(
+        None, "--tables", help="Cost on this variant of the target's tables; all: say whether the order survives."
+    ),
     as_json: bool = JSON_OPTION,
 ) -> None:
     """Write one offline HTML page about a study."""
     from greenshift.report import write_report
     from greenshift.report.reproduction import search_command
 
-    look = look_at(store, Electricity(grid, year, scenario, profile, pue), target, tables)
+    compared = tables == "all"
+    look = look_at(store, Electricity(grid, year, scenario, profile, pue), target, None if compared else tables)
     path = write_report(
         look.mapping,
         look.evaluations,
@@ -127,6 +130,7 @@ def report(
         known=look.known,
         command=search_command(to_mapping(look.config)),
         account=look.account(),
+        tables=table_agreement(look.evaluations, look.config, look.target) if compared else (),
     )
     if as_json:
         print_json({"report": str(path), "size_bytes": path.stat().st_size})

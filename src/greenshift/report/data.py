@@ -20,6 +20,7 @@ from greenshift.objectives import Objective, get_objectives
 from greenshift.records import Evaluation
 from greenshift.selection import dominating
 from greenshift.store import Consumption
+from greenshift.targets import RankAgreement
 
 PAYBACK_BASELINES = ("float32", "int8")
 
@@ -92,6 +93,7 @@ class ReportData:
         break_evens: When the search has paid back.
         consumed: What the search consumed.
         account: Energy and carbon by stages.
+        tables: How far the target's tables agree on the front's order by energy; empty if that was not asked.
         outcomes: Number of evaluations of the search per outcome.
         reasons: Why evaluations failed or were refused, most frequent first.
         selections: Networks that were selected and tested.
@@ -110,6 +112,7 @@ class ReportData:
     break_evens: tuple[BreakEven, ...]
     consumed: Consumption | Reading
     account: Account
+    tables: tuple[RankAgreement, ...]
     outcomes: Mapping[str, int]
     reasons: tuple[Reason, ...]
     selections: tuple[Selection, ...]
@@ -125,6 +128,7 @@ def report_data(
     known: Mapping[str, float] | None = None,
     reproduction: Reproduction | None = None,
     account: Account | None = None,
+    tables: Sequence[RankAgreement] = (),
 ) -> ReportData:
     """Work out everything a report shows. Pure.
 
@@ -136,6 +140,7 @@ def report_data(
         known: Cost of the untrained float32 network, for the hypervolume's reference where no baseline was trained.
         reproduction: Command and versions.
         account: Energy and carbon by stages; at the study's own carbon intensity if left out.
+        tables: How far the target's tables agree (`greenshift.accounts.table_agreement`).
 
     Raises:
         InputError: If the study names an unknown objective.
@@ -160,6 +165,7 @@ def report_data(
         break_evens=break_evens(members, references(evaluations, known), account.upfront(), PAYBACK_BASELINES),
         consumed=consumed,
         account=account,
+        tables=tuple(tables),
         outcomes=_count_outcomes(evaluations),
         reasons=_group_reasons(evaluations),
         selections=tuple(map(read_selection, selections)),

@@ -27,6 +27,7 @@ from greenshift.report.headline import write_headline
 from greenshift.report.parallel import configurations_figure
 from greenshift.report.reproduction import reproduction
 from greenshift.store import Consumption
+from greenshift.targets import RankAgreement
 
 
 def write_report(
@@ -39,6 +40,7 @@ def write_report(
     known: Mapping[str, float] | None = None,
     command: str | None = None,
     account: Account | None = None,
+    tables: Sequence[RankAgreement] = (),
 ) -> Path:
     """Write the report of a study to one HTML file.
 
@@ -51,6 +53,7 @@ def write_report(
         known: Cost of the untrained float32 network, for a study without trained baselines.
         command: The command line of the study, made up from `config` if left out.
         account: Energy and carbon by stages; at the study's own carbon intensity if left out.
+        tables: How far the target's tables agree (`greenshift.accounts.table_agreement`).
 
     Returns:
         `path`.
@@ -66,6 +69,7 @@ def write_report(
         known=known,
         reproduction=reproduction(config, command),
         account=account,
+        tables=tables,
     )
     text = render(data)
     try:

@@ -61,6 +61,7 @@ class Consumption:
         provenance: `measured` only if every run's energy was.
         source: The meters, in words.
         coverage: Parts of the machine that every run's energy covers.
+        interval_j: Lowest and highest energy by the meters' own uncertainties, or None if a run did not say.
     """
 
     wall_s: float
@@ -69,6 +70,7 @@ class Consumption:
     provenance: Provenance
     source: str
     coverage: tuple[str, ...]
+    interval_j: tuple[float, float] | None = None
 
 
 def add_up(readings: Sequence[Reading]) -> Consumption:
@@ -77,6 +79,9 @@ def add_up(readings: Sequence[Reading]) -> Consumption:
     energy = [reading.energy_j for reading in readings]
     coverage = [set(reading.coverage) for reading in readings]
     measured = bool(readings) and all(reading.provenance == "measured" for reading in readings)
+    # Errors are taken as fully correlated: most of them are constants of the method.
+    intervals = [reading.interval_j for reading in readings if reading.interval_j is not None]
+    known = bool(readings) and len(intervals) == len(readings)
     return Consumption(
         wall_s=sum(reading.wall_s for reading in readings),
         cpu_s=None if None in cpu else sum(value for value in cpu if value is not None),
@@ -84,4 +89,5 @@ def add_up(readings: Sequence[Reading]) -> Consumption:
         provenance="measured" if measured else "estimated",
         source="; ".join(dict.fromkeys(reading.source for reading in readings)),
         coverage=tuple(sorted(set.intersection(*coverage))) if coverage else (),
+        interval_j=(sum(low for low, _ in intervals), sum(high for _, high in intervals)) if known else None,
     )
