@@ -148,20 +148,18 @@ def report_data(
     objectives = get_objectives(tuple(config["objectives"]))
     members = front(evaluations, objectives)
     baselines = tuple(e for e in evaluations if e.role == "baseline" and e.outcome == "ok")
-    dominated_by = {member.trial: dominating(member, baselines, objectives) for member in members}
     reference = study_reference(evaluations, objectives, known)
     account = account or _own_account(config, consumed, selections)
-    values = [objective_values(b, objectives) for b in baselines]
     return ReportData(
         config=dict(config),
         objectives=objectives,
         evaluations=tuple(evaluations),
         front=tuple(members),
         baselines=baselines,
-        dominated_by=dominated_by,
+        dominated_by={member.trial: dominating(member, baselines, objectives) for member in members},
         curve=tuple(hypervolume_curve(evaluations, objectives, reference)),
         reference=reference,
-        baseline_hypervolume=front_hypervolume(values, objectives, reference) if values else None,
+        baseline_hypervolume=_hypervolume(baselines, objectives, reference),
         break_evens=break_evens(members, references(evaluations, known), account.upfront(), PAYBACK_BASELINES),
         consumed=consumed,
         account=account,
@@ -171,6 +169,13 @@ def report_data(
         selections=tuple(map(read_selection, selections)),
         reproduction=reproduction or Reproduction(),
     )
+
+
+def _hypervolume(
+    points: Sequence[Evaluation], objectives: Sequence[Objective], reference: Sequence[float]
+) -> float | None:
+    values = [objective_values(point, objectives) for point in points]
+    return front_hypervolume(values, objectives, reference) if values else None
 
 
 def _own_account(
