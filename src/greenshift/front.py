@@ -62,6 +62,11 @@ def comparable(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
     return [e for e in usable if reached_fidelity(e) == highest]
 
 
+def finished_baselines(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
+    """Return the baselines that gave their objectives, in the order they ran."""
+    return [e for e in evaluations if e.role == "baseline" and e.outcome == "ok"]
+
+
 def objective_values(evaluation: Evaluation, objectives: Sequence[Objective]) -> tuple[float, ...]:
     """Return an evaluation's objectives in order, in their units."""
     return tuple(evaluation.objectives[objective.name] for objective in objectives)

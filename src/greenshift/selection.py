@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from greenshift.errors import InputError
-from greenshift.front import comparable, front, objective_values
+from greenshift.front import comparable, finished_baselines, front, objective_values
 from greenshift.objectives import Objective
 from greenshift.pareto import knee, non_dominated
 from greenshift.quantities import format_objective
@@ -78,8 +78,7 @@ def choose(
     if not points:
         raise InputError("select: the front is empty; run greenshift search first")
     if not limits:
-        baselines = [e for e in evaluations if e.role == "baseline" and e.outcome == "ok"]
-        return recommend(points, baselines, objectives) or _knee(points, objectives)
+        return recommend(points, finished_baselines(evaluations), objectives) or _knee(points, objectives)
     costs = {id(p): {**(p.cost or {}), **p.objectives} for p in points}
     excess = {key: max(cost[name] / bound for name, bound in limits.items()) for key, cost in costs.items()}
     within = [point for point in points if excess[id(point)] <= 1]

@@ -23,7 +23,7 @@ from greenshift.cli.accounting import (
 from greenshift.cli.output import JSON_OPTION, next_step, print_facts, print_json, shell_path
 from greenshift.cli.tables import front_json, print_points
 from greenshift.config import to_mapping
-from greenshift.front import front, front_hypervolume, objective_values, study_reference
+from greenshift.front import finished_baselines, front, front_hypervolume, objective_values, study_reference
 from greenshift.objectives import get_objectives
 from greenshift.quantities import format_duration, format_quantity
 from greenshift.store import Store
@@ -51,7 +51,7 @@ def status(store: Path = STORE, as_json: bool = JSON_OPTION) -> None:
             {
                 "running": running,
                 "trials": {name: counts[name] for name in ("ok", "failed", "infeasible", "interrupted")},
-                "baselines": sum(e.role == "baseline" and e.outcome == "ok" for e in evaluations),
+                "baselines": len(finished_baselines(evaluations)),
                 "front_size": len(points),
                 "hypervolume": volume,
                 "consumption": dataclasses.asdict(consumed),

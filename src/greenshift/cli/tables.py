@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from greenshift.cli.output import print_table
-from greenshift.front import front
+from greenshift.front import finished_baselines, front
 from greenshift.objectives import Objective, get_objectives
 from greenshift.quantities import format_objective, format_quantity
 from greenshift.records import Evaluation
@@ -35,11 +35,6 @@ def front_json(
         }
         for point in shown
     ]
-
-
-def finished_baselines(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
-    """The baselines that gave their objectives, in the order they ran."""
-    return [e for e in evaluations if e.role == "baseline" and e.outcome == "ok"]
 
 
 def print_front(folder: Path) -> None:

@@ -10,6 +10,7 @@ from greenshift.accounts import Account, BreakEven, break_evens, given_grid, mak
 from greenshift.energy import Reading
 from greenshift.front import (
     CurvePoint,
+    finished_baselines,
     front,
     front_hypervolume,
     hypervolume_curve,
@@ -137,7 +138,7 @@ def report_data(
         evaluations: Its evaluations, baselines included, in the order they finished.
         consumed: What its sessions consumed in total.
         selections: What `select` gave, see `read_selection`.
-        known: Cost of the untrained float32 network, for the hypervolume's reference where no baseline was trained.
+        known: Cost of the untrained float32 network, for the hypervolume's reference without trained baselines.
         reproduction: Command and versions.
         account: Energy and carbon by stages; at the study's own carbon intensity if left out.
         tables: How far the target's tables agree (`greenshift.accounts.table_agreement`).
@@ -146,8 +147,7 @@ def report_data(
         InputError: If the study names an unknown objective.
     """
     objectives = get_objectives(tuple(config["objectives"]))
-    members = front(evaluations, objectives)
-    baselines = tuple(e for e in evaluations if e.role == "baseline" and e.outcome == "ok")
+    members, baselines = front(evaluations, objectives), tuple(finished_baselines(evaluations))
     reference = study_reference(evaluations, objectives, known)
     account = account or _own_account(config, consumed, selections)
     return ReportData(
