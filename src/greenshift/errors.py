@@ -1,4 +1,4 @@
-"""The two ways greenshift says no."""
+"""The ways greenshift ends otherwise than well, each with an exit code of its own."""
 
 
 class InputError(ValueError):
@@ -7,3 +7,10 @@ class InputError(ValueError):
 
 class StudyError(RuntimeError):
     """The study ran but failed, for example because most of its trials failed (exit code 1)."""
+
+
+class StoppedError(Exception):
+    """A signal stopped a command; the message says where what had finished is (exit code 130).
+
+    Not a KeyboardInterrupt: typer would end on that without a word.
+    """

@@ -5,8 +5,7 @@ from report_samples import CONFIG, CONSUMED, evaluation, network_cost, reading, 
 
 from greenshift.errors import InputError
 from greenshift.records import Evaluation
-from greenshift.report import ReportData, report_data
-from greenshift.report.data import dominating
+from greenshift.report.data import ReportData, dominating, report_data
 from greenshift.report.headline import write_headline
 
 SELECTION = {

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_samples import CONFIG, CONSUMED, evaluation, reading, study
 
-from greenshift.report import ReportData, report_data
 from greenshift.report.axes import linear_ticks, log_ticks, objective_axis
+from greenshift.report.data import ReportData, report_data
 from greenshift.report.figures import curves_figure, front_figure, hypervolume_figure
 from greenshift.report.parallel import configurations_figure
 

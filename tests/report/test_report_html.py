@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from greenshift.cli.options import study_config, with_study_options
 from greenshift.config import StudyConfig, to_mapping
 from greenshift.errors import InputError
-from greenshift.report import write_report
+from greenshift.report.render import write_report
 from greenshift.report.reproduction import search_command
 
 SELECTIONS = [

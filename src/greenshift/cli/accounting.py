@@ -25,7 +25,6 @@ from greenshift.objectives import Objective, get_objectives
 from greenshift.records import Evaluation
 from greenshift.store import Consumption, Session, Store
 
-STORE = typer.Argument(..., help="Run folder of greenshift search.")
 GRID = typer.Option(None, "--grid", help="Country (FR, FRA or its name) or gCO2e/kWh. [what the study was given]")
 YEAR = typer.Option(None, "--year", help="Year of the country's figure. [the newest]")
 SCENARIO = typer.Option(None, "--scenario", help="Future mix of the country of --grid, such as '2035, 80 % wind'.")

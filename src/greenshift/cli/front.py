@@ -1,7 +1,5 @@
-"""`greenshift status`, `front` and `report`: look at a study, running or done."""
+"""`greenshift front` and `report`: look at a study, running or done."""
 
-import dataclasses
-from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -13,64 +11,21 @@ from greenshift.cli.accounting import (
     PROFILE,
     PUE,
     SCENARIO,
-    STORE,
     TABLES,
     TARGET,
     YEAR,
     Electricity,
     look_at,
 )
-from greenshift.cli.output import JSON_OPTION, next_step, print_facts, print_json, shell_path
+from greenshift.cli.output import JSON_OPTION, STORE, next_step, print_facts, print_json, shell_path
 from greenshift.cli.tables import front_json, print_points
 from greenshift.config import to_mapping
-from greenshift.front import finished_baselines, front, front_hypervolume, objective_values, study_reference
-from greenshift.objectives import get_objectives
-from greenshift.quantities import format_duration, format_quantity
-from greenshift.store import Store
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command("status")(status)
     app.command("front")(show_front)
     app.command("report")(report)
-
-
-def status(store: Path = STORE, as_json: bool = JSON_OPTION) -> None:
-    """Say how far a study is and what it has consumed."""
-    with Store.open(store) as opened:
-        config, evaluations, consumed = opened.config(), opened.evaluations(), opened.consumed()
-        running, known = opened.is_running(), opened.facts().get("float32")
-    objectives = get_objectives(config.objectives)
-    counts = Counter(e.outcome for e in evaluations if e.role == "trial")
-    points = front(evaluations, objectives)
-    reference = study_reference(evaluations, objectives, known)
-    volume = front_hypervolume([objective_values(p, objectives) for p in points], objectives, reference)
-    if as_json:
-        print_json(
-            {
-                "running": running,
-                "trials": {name: counts[name] for name in ("ok", "failed", "infeasible", "interrupted")},
-                "baselines": len(finished_baselines(evaluations)),
-                "front_size": len(points),
-                "hypervolume": volume,
-                "consumption": dataclasses.asdict(consumed),
-                "budget": config.budget,
-            }
-        )
-        return
-    energy = "not metered" if consumed.energy_j is None else format_quantity(consumed.energy_j, "J")
-    print_facts(
-        {
-            "study": f"{config.model} on {config.data} for {config.target}, space {config.space}, {config.optimizer}",
-            "state": "running" if running else "not running",
-            "trials": f"{counts['ok']} ok, {counts['failed']} failed, {counts['infeasible']} refused",
-            "front": f"{len(points)} points, hypervolume {volume:.3f}",
-            "consumed": f"{format_duration(consumed.wall_s)}, {energy} ({consumed.provenance}: {consumed.source})",
-            "budget": config.budget,
-        }
-    )
-    next_step(f"greenshift front {shell_path(store)}")
 
 
 def show_front(
@@ -116,7 +71,7 @@ def report(
     as_json: bool = JSON_OPTION,
 ) -> None:
     """Write one offline HTML page about a study."""
-    from greenshift.report import write_report
+    from greenshift.report.render import write_report
     from greenshift.report.reproduction import search_command
 
     compared = tables == "all"

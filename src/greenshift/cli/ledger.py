@@ -23,7 +23,6 @@ from greenshift.cli.accounting import (
     PROFILE,
     PUE,
     SCENARIO,
-    STORE,
     TABLES,
     TARGET,
     YEAR,
@@ -31,7 +30,7 @@ from greenshift.cli.accounting import (
     Look,
     look_at,
 )
-from greenshift.cli.output import JSON_OPTION, next_step, print_facts, print_json, print_table, shell_path
+from greenshift.cli.output import JSON_OPTION, STORE, next_step, print_facts, print_json, print_table, shell_path
 from greenshift.config import from_mapping
 from greenshift.errors import InputError
 from greenshift.front import front

@@ -1,14 +1,15 @@
 """Assembles the commands and turns errors into one line and an exit code."""
 
+import importlib
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import typer
 
 from greenshift import __version__
-from greenshift.cli import calibrate, doctor, front, ledger, measure, network, search, select, targets
-from greenshift.errors import InputError, StudyError
+from greenshift.errors import InputError, StoppedError, StudyError
 
 # What typer raises for options and arguments that do not fit; it has no public name of its own.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -17,15 +18,41 @@ EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 
-app = typer.Typer(
-    name="greenshift",
-    help="Which network should I ship, if every joule counts?",
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-for module in (doctor, search, front, select, ledger, network, targets, calibrate, measure):
-    module.add_to(app)
+# The modules of this package with the commands that each adds, in the order of the help.
+_COMMANDS = {
+    "doctor": ("doctor",),
+    "search": ("init", "search"),
+    "status": ("status",),
+    "front": ("front", "report"),
+    "select": ("select",),
+    "ledger": ("ledger", "plan", "card"),
+    "network": ("cost", "evaluate"),
+    "targets": ("targets",),
+    "calibrate": ("calibrate",),
+    "measure": ("measure",),
+}
+
+
+def make_app(arguments: Sequence[str]) -> typer.Typer:
+    """Return the app with the module of the command that is asked for, or with all of them.
+
+    A command answers sooner if the others are not imported.
+
+    Args:
+        arguments: The command line without the program.
+    """
+    app = typer.Typer(
+        name="greenshift",
+        help="Which network should I ship, if every joule counts?",
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    asked = [module for module, commands in _COMMANDS.items() if arguments and arguments[0] in commands]
+    for module in asked or _COMMANDS:
+        importlib.import_module(f"greenshift.cli.{module}").add_to(app)
+    app.callback(invoke_without_command=True)(_root)
+    return app
 
 
 def _version(show: bool) -> None:
@@ -34,7 +61,6 @@ def _version(show: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True)
 def _root(
     context: typer.Context,
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
@@ -48,7 +74,7 @@ def main() -> None:
     """Run the command line; the process ends with 0, 1 (failed), 2 (bad input) or 130 (interrupted)."""
     try:
         # typer would print usage errors in several lines, and drop what an interrupt has to say.
-        code = app(prog_name="greenshift", standalone_mode=False)
+        code = make_app(sys.argv[1:])(prog_name="greenshift", standalone_mode=False)
         if code == EXIT_INTERRUPTED:
             _end("interrupted", EXIT_INTERRUPTED)
     except _UsageError as error:
@@ -57,7 +83,7 @@ def main() -> None:
         _end(str(error), EXIT_BAD_INPUT)
     except StudyError as error:
         _end(str(error), EXIT_FAILED)
-    except search.StoppedError as stopped:
+    except StoppedError as stopped:
         _end(str(stopped), EXIT_INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output, such as `head`, has gone: nobody is left to tell.

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 
+STORE = typer.Argument(..., help="Run folder of greenshift search.")
 JSON_OPTION = typer.Option(False, "--json", help="Print JSON instead of text.")
 
 

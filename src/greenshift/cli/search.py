@@ -10,12 +10,8 @@ from greenshift.accounts import resolve_budget
 from greenshift.cli.options import study_config, with_study_options
 from greenshift.cli.output import JSON_OPTION, next_step, print_json, shell_path
 from greenshift.cli.tables import print_front
-from greenshift.errors import InputError, StudyError
+from greenshift.errors import InputError, StoppedError, StudyError
 from greenshift.quantities import format_objective, format_quantity
-
-
-class StoppedError(Exception):
-    """A signal stopped the search; typer would end on a KeyboardInterrupt without a word."""
 
 
 def add_to(app: typer.Typer) -> None:
