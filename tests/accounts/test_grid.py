@@ -41,6 +41,14 @@ def test_a_country_by_any_of_its_names(name):
     assert grid.factor > 1
 
 
+def test_a_later_year_holds_the_newest_figure_and_says_so():
+    newest, later = find_grid("FR", 2023), find_grid("FR", 2030)
+    assert later.g_per_kwh == newest.g_per_kwh
+    assert later.factor == pytest.approx(newest.factor * 1.05**7)
+    assert later.describe() == "56.04 gCO2e/kWh, France 2030 (held as in 2023)"
+    assert newest.describe() == "56.04 gCO2e/kWh, France 2023"
+
+
 def test_grams_are_taken_as_given():
     grid = find_grid("381")
     assert (grid.g_per_kwh, grid.place, grid.year, grid.factor) == (381.0, None, None, 1.0)
@@ -51,7 +59,7 @@ def test_grams_are_taken_as_given():
     [
         ("Frnace", None, "unknown country; did you mean FRA"),
         ("DEX", None, "unknown country; did you mean"),
-        ("FR", 2030, "only for 2023"),
+        ("FR", 2003, "only for 2023"),
         ("381", 2023, "has no year"),
         ("-1", None, "at least 0"),
         ("nan", None, "at least 0"),

@@ -14,6 +14,8 @@ from greenshift.errors import InputError
 
 # Tools put Germany's average between 332 (eco2AI) and 381 g/kWh (codecarbon): they differ by 15 %.
 COUNTRY_FACTOR = 1.15
+# Assumption: how much less certain each year makes a figure that is held for later ones.
+_YEARLY_DRIFT = 1.05
 
 _HOURS = 24
 _HOUR_S = 3600.0
@@ -32,6 +34,7 @@ class Grid:
         source: Where the figure comes from.
         factor: Multiplicative uncertainty, at least 1; 1 for what the user gave.
         hourly: Intensity of each hour of the day (UTC), empty if it is not known.
+        as_in: Year whose figure stands for a later `year`, or None if the figure is of its own year.
     """
 
     g_per_kwh: float
@@ -40,6 +43,7 @@ class Grid:
     source: str
     factor: float = 1.0
     hourly: tuple[float, ...] = ()
+    as_in: int | None = None
 
     def over(self, begin_s: float, end_s: float) -> float:
         """Return the mean intensity between two times, in gCO2e per kWh.
@@ -64,7 +68,8 @@ class Grid:
     def describe(self) -> str:
         """Say which figure it is, such as `56 gCO2e/kWh, France 2023`."""
         place = "" if self.place is None else f", {self.place}"
-        return f"{self.g_per_kwh:.4g} gCO2e/kWh{place}" + ("" if self.year is None else f" {self.year}")
+        held = "" if self.as_in is None else f" (held as in {self.as_in})"
+        return f"{self.g_per_kwh:.4g} gCO2e/kWh{place}" + ("" if self.year is None else f" {self.year}{held}")
 
     def to_json(self) -> dict[str, Any]:
         """Return the grid as a JSON object."""
@@ -72,6 +77,7 @@ class Grid:
             "g_per_kwh": self.g_per_kwh,
             "place": self.place,
             "year": self.year,
+            "as_in": self.as_in,
             "source": self.source,
             "factor": self.factor,
             **({"hourly": list(self.hourly)} if self.hourly else {}),
@@ -106,7 +112,8 @@ def find_grid(text: str, year: int | None = None) -> Grid:
 
     Args:
         text: ISO 3166-1 code of two or three letters, the country's name, or gCO2e per kWh.
-        year: Year of the figure, or None for the newest there is. Nothing is extrapolated.
+        year: Year of the figure, or None for the newest there is. For a year after the newest the newest
+            figure stands, as nothing is known; its uncertainty grows by a twentieth a year (assumption).
 
     Raises:
         InputError: If the country is unknown, there is no figure of that year, or the intensity is no
@@ -115,8 +122,13 @@ def find_grid(text: str, year: int | None = None) -> Grid:
     try:
         g_per_kwh = float(text)
     except ValueError:
-        country = find_country(text, year)
-        return Grid(country.g_per_kwh, country.name, country.year, country.source, COUNTRY_FACTOR)
+        newest = find_country(text)
+        ahead = 0 if year is None else max(0, year - newest.year)
+        country = newest if ahead else find_country(text, year)
+        factor = COUNTRY_FACTOR * _YEARLY_DRIFT**ahead
+        as_in = newest.year if ahead else None
+        when = year if ahead else country.year
+        return Grid(country.g_per_kwh, country.name, when, country.source, factor, as_in=as_in)
     if year is not None:
         raise InputError(f"grid {text}: an intensity that is given has no year; leave out --year or name a country")
     return given_grid(g_per_kwh, "as given")
