@@ -21,7 +21,7 @@ $(VENV)/.core: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[smac,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[smac,codecarbon,dev]'
 	@touch $@
 
 install: $(VENV)/.core

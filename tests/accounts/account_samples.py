@@ -4,14 +4,15 @@ from typing import Any
 
 from greenshift.design import Design
 from greenshift.energy import Reading
+from greenshift.objectives import Provenance
 from greenshift.records import Evaluation
 from greenshift.store import Session
 
 HOUR_S = 3600.0
 
 
-def reading(energy_j: float | None, wall_s: float = 10.0, provenance: str = "estimated") -> Reading:
-    return Reading(wall_s, wall_s, energy_j, provenance, "a meter", ("cpu",))  # type: ignore[arg-type]
+def reading(energy_j: float | None, wall_s: float = 10.0, provenance: Provenance = "estimated") -> Reading:
+    return Reading(wall_s, wall_s, energy_j, provenance, "a meter", ("cpu",))
 
 
 def evaluation(trial: int, energy_j: float, error: float = 0.1, **changes: Any) -> Evaluation:

@@ -26,7 +26,6 @@ from greenshift.energy import (
     carbon_g,
     in_sequence,
     meter,
-    rapl_probe,
     side_by_side,
 )
 from greenshift.errors import InputError
@@ -195,8 +194,8 @@ def test_replay_gives_its_readings_in_order_and_then_refuses():
 FIXED_WORK = """
 import os
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-from greenshift.energy import meter
-with meter(10.0) as metered:
+from greenshift.energy import CpuTimeMeter, meter
+with meter(instrument=CpuTimeMeter(10.0)) as metered:
     total = 0
     for i in range(8_000_000):
         total += i * i % 7
@@ -231,22 +230,18 @@ def spinner():
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")
-@pytest.mark.skipif(rapl_probe().available, reason="a counter is used where there is one")
 def test_a_neighbours_load_does_not_change_the_energy_of_a_trial():
-    """In turns, so that other changes of the machine fall on both sides; more of them if the first are noisy."""
+    """In turns, so that other changes of the machine fall on both sides; their number does not depend on the result."""
     alone, beside = [], []
-    for turn in range(9):
+    for _ in range(5):
         alone.append(fixed_work())
         with spinner():
             beside.append(fixed_work())
-        quiet_j, loaded_j = statistics.median(alone), statistics.median(beside)
-        if turn >= 2 and abs(loaded_j / quiet_j - 1) < 0.10:
-            break
+    quiet_j, loaded_j = statistics.median(alone), statistics.median(beside)
     assert quiet_j / 10.0 > 0.3, "CPU seconds: too little work to tell"
     assert loaded_j == pytest.approx(quiet_j, rel=0.10)
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/stat"), reason="needs Linux")
 def test_many_short_lived_children_count():
     with meter(instrument=CpuTimeMeter(1.0)) as metered:
         for _ in range(3):
