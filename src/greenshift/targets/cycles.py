@@ -9,7 +9,7 @@ import math
 from greenshift.profile import LayerProfile, NetworkProfile
 from greenshift.targets.ability import no_kernel
 from greenshift.targets.kernels import Option, choose, options
-from greenshift.targets.result import Cost, fused, layer_cost
+from greenshift.targets.result import Cost, fused, layer_cost, network_cost
 from greenshift.targets.target import CyclesModel, Target
 from greenshift.targets.uncertainty import product_factor, sum_factor
 
@@ -49,19 +49,14 @@ def cycles_cost(profile: NetworkProfile, target: Target, model: CyclesModel, max
     peak_bytes = max((layer.input_bytes + layer.output_bytes for layer in active), default=0)
     limits = _overflows(size_bytes, flash_bytes, peak_bytes, model)
     latency_factor = product_factor(sum_factor(parts), model.clock_hz.factor)
-    return Cost(
-        energy_j=math.fsum(layer.energy_j for layer in layers),
-        latency_s=math.fsum(layer.latency_s for layer in layers),
+    return network_cost(
+        layers,
+        target,
+        "cycles",
+        factors=(product_factor(latency_factor, model.active_power_w.factor), latency_factor),
         size_bytes=size_bytes,
         peak_memory_bytes=peak_bytes,
-        provenance="modelled",
-        uncertainty_factor=product_factor(latency_factor, model.active_power_w.factor),
-        latency_uncertainty_factor=latency_factor,
-        layers=tuple(layers),
-        fits=not limits,
         limits=limits,
-        target=target.name,
-        model=f"cycles of {target.name} {target.version}",
     )
 
 

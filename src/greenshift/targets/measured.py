@@ -6,7 +6,7 @@ import math
 from greenshift.objectives import Provenance
 from greenshift.profile import LayerProfile, NetworkProfile
 from greenshift.targets.ability import can_run, no_kernel
-from greenshift.targets.result import Cost, LayerCost, fused, layer_cost
+from greenshift.targets.result import Cost, LayerCost, fused, layer_cost, network_cost
 from greenshift.targets.target import MeasuredModel, Target, TimedKernel, Timing
 from greenshift.targets.uncertainty import product_factor, sum_factor
 
@@ -40,19 +40,13 @@ def measured_cost(profile: NetworkProfile, target: Target, model: MeasuredModel)
         parts.append((found.latency_s, factor))
     # A network takes longer than its layers alone, by how much differs between networks: uncertainty, no correction.
     latency_factor = product_factor(sum_factor(parts), model.network_over_layers.value)
-    return Cost(
-        energy_j=math.fsum(layer.energy_j for layer in layers),
-        latency_s=math.fsum(layer.latency_s for layer in layers),
+    return network_cost(
+        layers,
+        target,
+        "measured times",
+        factors=(product_factor(latency_factor, model.active_power_w.factor), latency_factor),
         size_bytes=profile.size_bytes,
         peak_memory_bytes=max((layer.input_bytes + layer.output_bytes for layer in active), default=0),
-        provenance="modelled",
-        uncertainty_factor=product_factor(latency_factor, model.active_power_w.factor),
-        latency_uncertainty_factor=latency_factor,
-        layers=tuple(layers),
-        fits=True,
-        limits=(),
-        target=target.name,
-        model=f"measured times of {target.name} {target.version}",
     )
 
 

@@ -5,11 +5,12 @@ technology; every tensor is moved a fixed number of times, control and leakage a
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from greenshift.errors import InputError
 from greenshift.profile import LayerProfile, NetworkProfile
-from greenshift.targets.result import Cost, fused, layer_cost
+from greenshift.targets.result import Cost, fused, layer_cost, network_cost
 from greenshift.targets.target import Figure, FloatPrice, OperationsModel, Target
 from greenshift.targets.uncertainty import product_factor, sum_factor
 from greenshift.targets.widths import accumulator_bits
@@ -72,20 +73,22 @@ def operations_cost(profile: NetworkProfile, target: Target, model: OperationsMo
         energy_j = math.fsum(part.value for part in energy)
         layers.append(layer_cost(layer, "operations", energy_j, times[-1].value, layer.parameter_bytes))
     limits = _overflows(size_bytes + peak_bytes, model)
-    return Cost(
-        energy_j=math.fsum(layer.energy_j for layer in layers),
-        latency_s=math.fsum(layer.latency_s for layer in layers),
+    return network_cost(
+        layers,
+        target,
+        "operations",
+        factors=(
+            sum_factor((part.value, part.factor) for part in energies),
+            sum_factor((part.value, part.factor) for part in times),
+        ),
         size_bytes=size_bytes,
         peak_memory_bytes=math.ceil(peak_bytes),
-        provenance="modelled",
-        uncertainty_factor=sum_factor((part.value, part.factor) for part in energies),
-        latency_uncertainty_factor=sum_factor((part.value, part.factor) for part in times),
-        layers=tuple(layers),
-        fits=not limits,
         limits=limits,
-        target=target.name,
-        model=f"operations of {target.name} {target.version}",
     )
+
+
+def _factor(parts: Iterable[_Part]) -> float:
+    return sum_factor((part.value, part.factor) for part in parts)
 
 
 def _activation_bytes(layer: LayerProfile) -> float:

@@ -1,10 +1,13 @@
 """What a cost model gives: the cost of one inference, in total and layer by layer."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from greenshift.objectives import Provenance
 from greenshift.profile import Arithmetic, LayerProfile
+from greenshift.targets.target import Target
 
 
 @dataclass(frozen=True)
@@ -78,3 +81,40 @@ def layer_cost(layer: LayerProfile, kernel: str, energy_j: float, latency_s: flo
 def fused(layer: LayerProfile) -> LayerCost:
     """Cost of a layer that its neighbour absorbs: storage of what was folded, such as a bias, and no work."""
     return layer_cost(layer, "fused", 0.0, 0.0, layer.parameter_bytes)
+
+
+def network_cost(
+    layers: Sequence[LayerCost],
+    target: Target,
+    kind: str,
+    *,
+    factors: tuple[float, float],
+    size_bytes: int,
+    peak_memory_bytes: int,
+    limits: tuple[str, ...] = (),
+) -> Cost:
+    """Cost of a network from that of its layers.
+
+    Args:
+        layers: Costs of all layers.
+        target: The target, for its name and version.
+        kind: What the cost model is called.
+        factors: Uncertainty factors of the energy and of the latency.
+        size_bytes: As in `Cost`.
+        peak_memory_bytes: As in `Cost`.
+        limits: What does not fit, empty if everything does.
+    """
+    return Cost(
+        energy_j=math.fsum(layer.energy_j for layer in layers),
+        latency_s=math.fsum(layer.latency_s for layer in layers),
+        size_bytes=size_bytes,
+        peak_memory_bytes=peak_memory_bytes,
+        provenance="modelled",
+        uncertainty_factor=factors[0],
+        latency_uncertainty_factor=factors[1],
+        layers=tuple(layers),
+        fits=not limits,
+        limits=limits,
+        target=target.name,
+        model=f"{kind} of {target.name} {target.version}",
+    )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from greenshift.profile import LayerProfile, NetworkProfile
 from greenshift.targets.ability import can_run, is_depthwise, no_kernel, zero_ratio
-from greenshift.targets.result import Cost, fused, layer_cost
+from greenshift.targets.result import Cost, fused, layer_cost, network_cost
 from greenshift.targets.target import Memory, RatedKernel, RooflineModel, Target
 from greenshift.targets.uncertainty import product_factor, sum_factor
 
@@ -55,19 +55,13 @@ def roofline_cost(profile: NetworkProfile, target: Target, model: RooflineModel)
         energy_j = latency_s * model.active_power_w.value
         layers.append(layer_cost(layer, run.kernel, energy_j, latency_s, layer.parameter_bytes))
     latency_factor = sum_factor(parts)
-    return Cost(
-        energy_j=math.fsum(layer.energy_j for layer in layers),
-        latency_s=math.fsum(layer.latency_s for layer in layers),
+    return network_cost(
+        layers,
+        target,
+        "roofline",
+        factors=(product_factor(latency_factor, model.active_power_w.factor), latency_factor),
         size_bytes=profile.size_bytes,
         peak_memory_bytes=peak_bytes,
-        provenance="modelled",
-        uncertainty_factor=product_factor(latency_factor, model.active_power_w.factor),
-        latency_uncertainty_factor=latency_factor,
-        layers=tuple(layers),
-        fits=True,
-        limits=(),
-        target=target.name,
-        model=f"roofline of {target.name} {target.version}",
     )
 
 
