@@ -44,7 +44,11 @@ def fine_tuned_design(name: str, args: argparse.Namespace) -> Design:
         schemes = ((Depth(DEPTH), Shift(kind, bits, 16, 16)),)  # type: ignore[arg-type]
         lr = LEARNING_RATES.get(name, LEARNING_RATES[kind])
     optimization = Optimization("SGD", args.lr or lr, 0.9, args.weight_decay, "cosine", 0.05, nesterov=True)
-    return Design("resnet20", schemes=schemes, recipe=Recipe(args.epochs, args.batch, optimization, "crop-flip"))
+    return Design(
+        "resnet20",
+        schemes=schemes,
+        recipe=Recipe(args.epochs, args.batch, optimization, "crop-flip", args.label_smoothing),
+    )
 
 
 def run(name: str, seed: int, args: argparse.Namespace) -> dict[str, object]:
@@ -92,6 +96,7 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=None, help="instead of the table's")
     parser.add_argument("--scratch-epochs", type=int, default=None, help="instead of the paper's 67 and 91")
     parser.add_argument("--weight-decay", type=float, default=1e-4)
+    parser.add_argument("--label-smoothing", type=float, default=0.0)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
