@@ -54,7 +54,11 @@ class CodeCarbonMeter:
         for name, watts in (("cpu_watts", cpu_watts), ("ram_watts", ram_watts)):
             if not watts > 0:
                 raise InputError(f"CodeCarbon: {name} must be above 0 W, not {watts}")
-        self._constants: dict[str, Any] = {"force_cpu_power": cpu_watts, "force_ram_power": ram_watts, "country_iso_code": country}
+        self._constants: dict[str, Any] = {
+            "force_cpu_power": cpu_watts,
+            "force_ram_power": ram_watts,
+            "country_iso_code": country,
+        }
         self._period_s = period_s
         self._interval = Interval(process_clock(children))
         self._source = f"{probe.reason} of the whole machine: load x {cpu_watts:g} W CPU, {ram_watts:g} W RAM, as given"
