@@ -6,15 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from greenshift.budget import Budget, parse_budget
 from greenshift.config import (
-    Budget,
     StudyConfig,
     constraints,
     from_mapping,
     identity,
     load_config,
     meaning,
-    parse_budget,
     to_mapping,
     to_toml,
 )

@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenshift.accounts import Worth, resolve_budget
-from greenshift.accounts.worth import AUTO_TRAININGS, Cheapest, Training, cheapest_design, worth_of
+from greenshift.accounts import Training, Worth, resolve_budget, worth_of
+from greenshift.accounts.worth import AUTO_TRAININGS, Cheapest, cheapest_design
 from greenshift.amounts import Amount, Fleet
-from greenshift.config import StudyConfig, identity, parse_budget
+from greenshift.budget import parse_budget
+from greenshift.config import StudyConfig, identity
 from greenshift.design import Recipe
 from greenshift.errors import InputError, StudyError
 from greenshift.networks import profile_design, weighted_layers
@@ -90,7 +91,7 @@ def test_missing_data_leave_the_bound(tmp_path):
     assert found.bound_j > 0
     assert found.verdict == "unknown"
     assert "cifar10" in found.to_json()["training_source"]
-    assert worth_of(config, Fleet(1, 1.0), 1e6, training_j=1e-9).verdict == "worth searching"
+    assert worth_of(config, Fleet(1, 1.0), 1e9, Training(Amount(1e-9), "as given")).verdict == "worth searching"
 
 
 def test_auto_becomes_joules_within_the_bound():

@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from greenshift.accounts import resolve_budget
+from greenshift.accounts import AutoBudget, resolve_budget
 from greenshift.cli.options import study_config, with_study_options
 from greenshift.cli.output import JSON_OPTION, next_step, print_json, shell_path
 from greenshift.cli.tables import print_front
@@ -49,17 +49,16 @@ def search(
 ) -> None:
     """Search for the best networks at every energy level; the same command resumes."""
     config = study_config(study, given)
-    config, worth = resolve_budget(config)
-    if worth is not None:
-        bound, budget = (format_quantity(value, "J") for value in (worth.bound_j, worth.budget_j))
-        typer.echo(f"budget auto: {budget}; no search for {worth.target} could save more than {bound}", err=True)
     folder = store or Path("runs") / f"{Path(config.data).name}-{config.model.replace(':', '-')}"
+    config, auto = resolve_budget(config, folder)
+    if auto is not None:
+        typer.echo(_found(auto), err=True)
     from greenshift.cli.progress import ProgressDisplay
     from greenshift.study import StudyInterrupted, run_study
 
     with ProgressDisplay(config, enabled=not as_json) as display:
         try:
-            summary = run_study(config, folder, on_event=display.show)
+            summary = run_study(config, folder, on_event=display.show, auto=auto)
         except StudyInterrupted as stopped:
             raise StoppedError(f"{stopped}; what had finished is in {shell_path(folder)}") from stopped
     if as_json:
@@ -85,3 +84,9 @@ def search(
         )
     print_front(folder)
     next_step(f"greenshift report {shell_path(folder)}")
+
+
+def _found(auto: AutoBudget) -> str:
+    bound, budget = (format_quantity(value, "J") for value in (auto.bound_j, auto.budget_j))
+    took = "found before" if auto.probe is None else f"{format_quantity(auto.probe.energy_j, 'J')} went to finding it"
+    return f"budget auto: {budget} ({took}); no search for {auto.target} could save more than {bound}"

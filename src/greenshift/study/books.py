@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from greenshift.accounts.auto import FACT as AUTO_FACT
+from greenshift.accounts.auto import AutoBudget
 from greenshift.accounts.setting import record_setting
 from greenshift.errors import InputError
 from greenshift.front import nearest
@@ -25,6 +27,12 @@ class Books:
         self._on_event = on_event
         # Kept from the first run on: what an optimizer plans with may not change when the budget grows.
         self.planned_trials: int | None = store.facts().get("planned_trials", plan.budget.trials)
+
+    def enter_auto(self, auto: AutoBudget) -> None:
+        """Count what finding the budget consumed, once, and keep the budget for later runs."""
+        if auto.probe is not None:
+            self._store.record_probe(self._plan.config, auto.probe)
+        self._store.set_facts({AUTO_FACT: auto.to_json()})
 
     def begin(self) -> list[Evaluation]:
         """Begin this run's row in the store and return what earlier runs evaluated, in the order of its start.

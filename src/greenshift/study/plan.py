@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from greenshift.config import Budget, StudyConfig, constraints, parse_budget
+from greenshift.budget import Budget, parse_budget
+from greenshift.config import StudyConfig, constraints
 from greenshift.design import Design, Optimization, Recipe
 from greenshift.errors import InputError
 from greenshift.front import REFERENCE_BASELINE
