@@ -27,10 +27,11 @@ _CONSTRAINT_FIELDS = {
     "max_memory": "peak_memory_bytes",
 }
 
-# A study stays the same study with another budget or fleet, on other hardware, with the data in another folder,
+# A study stays the same study with another budget, fleet or end, on other hardware, with the data in another folder,
 # or with its baselines added later. The two figures that turn CPU time into carbon belong to it only if
 # carbon is an objective.
-_NOT_IDENTITY = frozenset({"data_dir", "budget", "workers", "threads", "baselines", "fleet", "rate", "lifetime"})
+_NOT_IDENTITY = frozenset({"data_dir", "budget", "workers", "threads", "baselines"})
+_NOT_IDENTITY |= {"fleet", "rate", "lifetime", "stop_when_unprofitable"}
 _CARBON_FIELDS = frozenset({"cpu_watts", "carbon_intensity_g_per_kwh"})
 
 
@@ -67,6 +68,7 @@ class StudyConfig:
     fleet: Annotated[int | None, "devices that will run the network; 1 if left out"] = None
     rate: Annotated[str | None, "inferences of each device, such as 1/s"] = None
     lifetime: Annotated[str | None, "how long the devices will run, such as 3y"] = None
+    stop_when_unprofitable: Annotated[bool, "stop once a joule of search is expected to save less than one"] = False
     seed: Annotated[int, "seed of the search, the data split, the weights and the batches"] = 0
     workers: Annotated[int, "evaluations at a time; 1 trains in this process"] = 1
     threads: Annotated[int, "threads of one training"] = 1
@@ -111,8 +113,8 @@ def constraints(config: StudyConfig) -> tuple[Constraint, ...]:
 def identity(config: StudyConfig) -> dict[str, Any]:
     """Return the fields that make two runs the same study, as JSON values.
 
-    Left out are `budget`, the fleet, `workers`, `threads`, `data_dir` and `baselines`, which a later run may
-    change, and, unless `emissions_g` is an objective, `cpu_watts` and `carbon_intensity_g_per_kwh`.
+    Left out are what ends the search, the fleet, `workers`, `threads`, `data_dir` and `baselines`, which a later
+    run may change, and, unless `emissions_g` is an objective, `cpu_watts` and `carbon_intensity_g_per_kwh`.
     """
     left_out = _NOT_IDENTITY if "emissions_g" in config.objectives else _NOT_IDENTITY | _CARBON_FIELDS
     return {name: value for name, value in to_mapping(config).items() if name not in left_out}
@@ -203,6 +205,11 @@ def _check_ranges(config: StudyConfig) -> None:
             raise InputError(f"{name} must be at least 1, not {value}")
     if not 0 <= config.seed < 2**32:
         raise InputError(f"seed must be between 0 and {2**32 - 1}, not {config.seed}")
+    if config.stop_when_unprofitable and (config.rate is None or config.lifetime is None):
+        raise InputError("stop_when_unprofitable: say how much the network will be used; set rate and lifetime")
+    missing = [name for name in ("error", "energy_j") if name not in config.objectives]
+    if config.stop_when_unprofitable and missing:
+        raise InputError(f"stop_when_unprofitable: weighs error and energy; add {missing[0]} to the objectives")
     if not 0 < config.validation_share < 1:
         raise InputError(f"validation_share must lie between 0 and 1, not {config.validation_share}")
     if config.cpu_watts is not None and config.cpu_watts <= 0:

@@ -170,7 +170,7 @@ def _runs(evaluations: Sequence[Evaluation], sessions: Sequence[Session]) -> str
     words = f"{counts['ok']} ok, {counts['failed']} failed, {counts['interrupted']} interrupted"
     baselines = len(evaluations) - len(trials)
     probes = sum(session.state == PROBE for session in sessions)
-    found = f" and {probes} probes that found its budget" if probes else ""
+    found = f" and {probes} that found its budget" if probes else ""
     return (
         f"{len(sessions) - probes} runs of the search{found}; "
         f"trials: {words}, {counts['infeasible']} refused untrained; "

@@ -94,7 +94,7 @@ class Worth:
         """
         if self.verdict != "worth searching" or self.training is None or self.least_j is None:
             return None
-        most_j = self.least_j + (AUTO_TRAININGS - 1) * self.training.energy.energy_j
+        most_j = AUTO_TRAININGS * self.training.energy.energy_j + (self.probe_j or 0.0)
         return min(max(self.interval[0], self.least_j), most_j, self.bound_j)
 
     def to_json(self) -> dict[str, Any]:

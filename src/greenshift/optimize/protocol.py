@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 Status = Literal["ok", "failed"]
 Configuration = dict[str, Any]
@@ -73,5 +73,18 @@ class Optimizer(Protocol):
             cost_s: Seconds that the evaluation took.
             status: `ok` or `failed`.
             configuration: Needed for a trial that this instance did not propose (resume, warm start).
+        """
+        ...
+
+
+@runtime_checkable
+class Forecaster(Protocol):
+    """What an optimizer may offer besides: how much it still expects to gain."""
+
+    def expected_gain_per_s(self) -> float | None:
+        """Return the hypervolume that the next proposals are expected to add per second of evaluations.
+
+        In the unit of `greenshift.front.front_hypervolume` for the optimizer's objectives; None if it cannot
+        say yet.
         """
         ...

@@ -177,6 +177,9 @@ class _Search:
                 return _Stop("budget", detail)
             if self._books.standing.is_hopeless:
                 return _Stop("hopeless", "not one trial succeeded")
+            unprofitable = self._books.unprofitable(self._optimizer)
+            if unprofitable is not None:
+                return _Stop("unprofitable", unprofitable)
             proposals = self._optimizer.ask(1)
             if not proposals:
                 return None if self._window else _Stop("exhausted", "the optimizer has nothing left to try")

@@ -9,7 +9,7 @@ from greenshift.records import Evaluation, Task
 from greenshift.store import Consumption
 
 EventKind = Literal["begun", "started", "finished", "refused", "interrupted", "ended"]
-StopReason = Literal["budget", "exhausted", "refused", "hopeless", "interrupted"]
+StopReason = Literal["budget", "exhausted", "refused", "hopeless", "unprofitable", "interrupted"]
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,8 @@ class StudySummary:
         folder: The run folder.
         reason: Why it stopped: `budget` is used up, `exhausted` (the optimizer has nothing left to try),
             `refused` (too many configurations in a row broke a constraint), `hopeless` (nothing but
-            failures), `interrupted` by a signal.
+            failures), `unprofitable` (a joule of search is expected to save less than one; see
+            `greenshift.study.marginal`), `interrupted` by a signal.
         detail: The same in words, for people.
         progress: Totals over all runs.
         consumption: What all runs consumed.
