@@ -68,6 +68,11 @@ SEARCHES = {
     "budget below 0": (["--budget=-3trials"], ["-3trials", "positive"]),
     "budget of half a trial": (["--budget", "0.5trials"], ["0.5trials", "whole"]),
     "budget twice": (["--budget", "5s,1min"], ["twice"]),
+    "end without a use": (["--stop-when-unprofitable"], ["stop_when_unprofitable", "rate and lifetime"]),
+    "end without energy": (
+        ["--stop-when-unprofitable", "--rate", "1/s", "--lifetime", "1y", "--objectives", "error,size_bytes"],
+        ["stop_when_unprofitable", "energy_j"],
+    ),
     "size in words": (["--max-size", "small"], ["size_bytes", "'small'", "kB"]),
     "size in joules": (["--max-size", "5J"], ["size_bytes", "'J'", "kB"]),
     "energy of 0": (["--max-energy", "0uJ"], ["energy_j", "above zero"]),

@@ -229,6 +229,18 @@ def test_search_with_an_automatic_budget(call, tmp_path):
     assert call("search", *quick, "--budget", "auto", "--store", tmp_path / "b").code == 2
 
 
+def test_a_search_that_stops_when_it_does_not_pay(call, tmp_path):
+    quick = ("--epochs", "1", "--train-limit", "60", "--no-baselines", "--stop-when-unprofitable")
+    use = ("--rate", "1/y", "--lifetime", "1y", "--budget", "30trials", "--store", tmp_path)
+    found = read(call("search", *quick, *use, "--json"))
+    assert found["reason"] == "unprofitable"
+    assert found["progress"]["ok"] + found["progress"]["failed"] < 30
+    assert read(call("status", tmp_path, "--json"))["stopped"]["detail"] == found["detail"]
+    assert call("report", tmp_path).code == 0
+    assert "The search stopped: one more joule" in (tmp_path / "report.html").read_text()
+    assert "--stop-when-unprofitable" in (tmp_path / "report.html").read_text()
+
+
 def test_the_report_says_whether_the_order_survives_other_tables(call, finished_store, tmp_path):
     page = tmp_path / "page.html"
     for options, expected in (([], False), (["--tables", "all", "--target", "asic-45nm"], True)):
