@@ -16,9 +16,15 @@ _PARTS = {"smac": "optimizer smac", "timm": "models timm:NAME"}
 # What each meter gives where it is available, and what having it would take where it is not.
 _METERS = {
     "rapl": ("RAPL counters, by this process's share of the CPU time", "a physical x86 machine with Linux"),
-    "nvml": ("NVML, while this process is alone on the GPU", "an NVIDIA GPU with its driver"),
+    "nvml": (
+        "NVML, while this process is alone on the GPU",
+        "a whole NVIDIA GPU with its driver, visible to this process",
+    ),
     "cpu_time": ("CPU time x watts, estimated; give the watts with --cpu-watts", ""),
-    "cgroup": ("CPU time of the control group x watts, estimated", "Linux with control groups"),
+    "cgroup": (
+        "CPU time of everything in the control group x watts, estimated; from Python only, for a job alone in it",
+        "Linux with control groups",
+    ),
     "codecarbon": ("load x watts, estimated; from Python only", ""),
 }
 
