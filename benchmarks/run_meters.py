@@ -18,12 +18,12 @@ from greenshift.energy.clocks import machine_busy_s
 from greenshift.store import Store
 
 WATTS = 4.0
-TURNS = 4_000_000
+TURNS = 12_000_000
 REPEATS = 5
-CHILDREN = 10
+CHILDREN = 5
 SPIN = "while True: pass"
 WORK = f"sum(range({TURNS}))"
-STUDY = ("--data", "digits", "--model", "tiny_cnn", "--epochs", "2", "--train-limit", "300", "--no-baselines")
+STUDY = ("--data", "digits", "--model", "tiny_cnn", "--epochs", "2", "--train-limit", "200", "--no-baselines")
 
 
 def main() -> int:
@@ -90,12 +90,13 @@ def two_studies() -> dict[str, float]:
             "search",
             *STUDY,
             "--budget",
-            "3trials",
+            "2trials",
             "--cpu-watts",
             str(WATTS),
         ]
         runs = [subprocess.Popen([*command, "--store", str(s), "--json"], stdout=subprocess.DEVNULL) for s in stores]
-        if any([run.wait() for run in runs]):
+        ended = [run.wait() for run in runs]
+        if any(ended):
             raise SystemExit("a search failed")
         busy_j = (machine_busy_s() - begun_s) * WATTS
         counted = []

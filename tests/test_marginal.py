@@ -5,7 +5,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import study_fakes
@@ -59,12 +59,14 @@ def test_the_value_by_hand():
     assert worth_j * 0.08 == pytest.approx(1e6 * 2e-6 * 0.1 * math.log(10))
 
 
+@settings(deadline=None)
 @given(st.floats(1, 1e15), st.floats(1e-3, 1e6), st.floats(1e-12, 1), st.floats(1e-3, 1))
 def test_the_value_grows_linearly_with_the_inferences(inferences, factor, energy_j, span):
     one = joules_per_hypervolume(inferences, [energy_j], span)
     assert joules_per_hypervolume(factor * inferences, [energy_j], span) == pytest.approx(factor * one)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.floats(0.01, 0.9), st.floats(1e-8, 5e-6)), min_size=1, max_size=6),
     st.floats(1e-4, 0.5),
@@ -147,6 +149,7 @@ def test_a_trial_whose_energy_is_not_known_adds_none():
     assert recent_gain(evaluations, REFERENCE).energy_j == 2.0 * MIN_FINISHED
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([0.0, 0.0, 0.0, 0.01, 0.1, 0.5]), min_size=MIN_FINISHED + 1, max_size=60))
 def test_the_gain_is_never_below_what_the_window_gave(steps):
     gain = recent_gain(history(steps), REFERENCE)
