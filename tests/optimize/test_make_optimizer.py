@@ -24,7 +24,7 @@ def arguments(**changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"name": "smak"}, "unknown optimizer 'smak'; known: random, smac"),
+        ({"name": "smak"}, "unknown optimizer 'smak'; known: random, smac, hyperband"),
         ({"objectives": ()}, "at least one objective"),
         ({"max_trials": 0}, "max_trials must be at least 1, not 0"),
         ({"seed": -1}, "seed must be from 0 to 4294967295, not -1"),
@@ -37,7 +37,7 @@ def test_bad_input_is_one_clear_line(changes, message):
 
 
 def test_names_are_those_of_the_contract():
-    assert {"random", "smac"} <= set(optimizer_names())
+    assert {"random", "smac", "hyperband"} <= set(optimizer_names())
 
 
 def test_missing_smac_says_how_to_get_it(monkeypatch):

@@ -39,12 +39,13 @@ def make_optimizer(
     """Return an optimizer by name.
 
     Args:
-        name: `random`, or `smac` for the paper's ParEGO with Hyperband.
+        name: `random`, `smac` for the paper's ParEGO with Hyperband, or `hyperband` for random
+            configurations in the same brackets.
         space: Hyperparameters to search; it is copied, never changed.
         objectives: What is minimised.
         fidelity: Resource of one evaluation, or None.
         known: Values of the objectives that are known before training, for optimizers that use them
-            (`random` and `smac` do not).
+            (`random`, `smac` and `hyperband` do not).
         seed: Seed; the same seed, problem and results give the same proposals.
         max_trials: About how many evaluations the study will make, a plan and no limit.
 
@@ -84,4 +85,14 @@ def _make_smac(problem: Problem) -> Optimizer:
     return SmacOptimizer(problem)
 
 
-_BUILDERS: dict[str, Callable[[Problem], Optimizer]] = {"random": _make_random, "smac": _make_smac}
+def _make_hyperband(problem: Problem) -> Optimizer:
+    from greenshift.optimize.hyperband import HyperbandOptimizer
+
+    return HyperbandOptimizer(problem)
+
+
+_BUILDERS: dict[str, Callable[[Problem], Optimizer]] = {
+    "random": _make_random,
+    "smac": _make_smac,
+    "hyperband": _make_hyperband,
+}

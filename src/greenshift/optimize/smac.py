@@ -40,6 +40,7 @@ from smac.main.exceptions import ConfigurationSpaceExhaustedException
 from smac.runhistory import StatusType, TrialInfo, TrialValue
 
 from greenshift.errors import InputError
+from greenshift.optimize.fidelity import proposed_fidelity
 from greenshift.optimize.problem import Key, Problem, configuration_key, objective_values, told_configuration
 from greenshift.optimize.protocol import Proposal, Status
 from greenshift.optimize.random import RandomOptimizer
@@ -260,5 +261,4 @@ class SmacOptimizer:
             return None
         if value is None:
             return float(fidelity.maximum)
-        whole = float(fidelity.minimum).is_integer() and float(fidelity.maximum).is_integer()
-        return float(max(round(value) if whole else value, fidelity.minimum))
+        return proposed_fidelity(fidelity, value)
