@@ -39,13 +39,13 @@ def make_optimizer(
     """Return an optimizer by name.
 
     Args:
-        name: `random`, `smac` for the paper's ParEGO with Hyperband, or `hyperband` for random
-            configurations in the same brackets.
+        name: `random`, `smac` for the paper's ParEGO with Hyperband, `hyperband` for random
+            configurations in the same brackets, or `nsga2` for evolution at full fidelity.
         space: Hyperparameters to search; it is copied, never changed.
         objectives: What is minimised.
         fidelity: Resource of one evaluation, or None.
         known: Values of the objectives that are known before training, for optimizers that use them
-            (`random`, `smac` and `hyperband` do not).
+            (none of these four does).
         seed: Seed; the same seed, problem and results give the same proposals.
         max_trials: About how many evaluations the study will make, a plan and no limit.
 
@@ -91,8 +91,19 @@ def _make_hyperband(problem: Problem) -> Optimizer:
     return HyperbandOptimizer(problem)
 
 
+def _make_nsga2(problem: Problem) -> Optimizer:
+    try:
+        import pymoo  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise InputError("optimizer: 'nsga2' needs pymoo; run pip install 'greenshift[nsga2]'") from error
+    from greenshift.optimize.nsga2 import Nsga2Optimizer
+
+    return Nsga2Optimizer(problem)
+
+
 _BUILDERS: dict[str, Callable[[Problem], Optimizer]] = {
     "random": _make_random,
     "smac": _make_smac,
     "hyperband": _make_hyperband,
+    "nsga2": _make_nsga2,
 }
