@@ -4,13 +4,14 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from ConfigSpace import ConfigurationSpace
 
 from greenshift.errors import InputError
 from greenshift.objectives import Objective
 from greenshift.optimize.fidelity import make_fidelity
-from greenshift.optimize.problem import Problem
+from greenshift.optimize.problem import Problem, check_prior, legal_warm_start
 from greenshift.optimize.protocol import Configuration, Fidelity, Optimizer, Proposal, Status
 
 __all__ = [
@@ -35,6 +36,8 @@ def make_optimizer(
     known: Callable[[Configuration], Mapping[str, float]] | None = None,
     seed: int = 0,
     max_trials: int | None = None,
+    warm_start: Sequence[Mapping[str, Any]] = (),
+    prior: Mapping[str, Any] | None = None,
 ) -> Optimizer:
     """Return an optimizer by name.
 
@@ -48,10 +51,13 @@ def make_optimizer(
             (none of these four does).
         seed: Seed; the same seed, problem and results give the same proposals.
         max_trials: About how many evaluations the study will make, a plan and no limit.
+        warm_start: Configurations that were good elsewhere; each is proposed early on, once.
+        prior: Values believed to be good, of some hyperparameters, for optimizers that use them.
 
     Raises:
         InputError: If the name is unknown, no objective is given, `max_trials` is below 1, the
-            seed is out of range, or the library of the optimizer is not installed.
+            seed is out of range, a configuration or value is not legal in the space, the optimizer
+            cannot use a prior, or its library is not installed.
     """
     if name not in _BUILDERS:
         raise InputError(f"optimizer: unknown optimizer '{name}'; known: {', '.join(_BUILDERS)}")
@@ -61,7 +67,12 @@ def make_optimizer(
         raise InputError(f"optimizer: max_trials must be at least 1, not {max_trials}")
     if not 0 <= seed < 2**32:
         raise InputError(f"optimizer: seed must be from 0 to {2**32 - 1}, not {seed}")
-    return _BUILDERS[name](Problem(space, tuple(objectives), fidelity, known, seed, max_trials))
+    if prior:
+        check_prior(space, prior)
+        if name not in _USE_PRIORS:
+            raise InputError(f"prior: optimizer '{name}' cannot use it; choose {' or '.join(_USE_PRIORS)}")
+    first = legal_warm_start(space, warm_start)
+    return _BUILDERS[name](Problem(space, tuple(objectives), fidelity, known, seed, max_trials, first, prior))
 
 
 def optimizer_names() -> tuple[str, ...]:
@@ -100,6 +111,8 @@ def _make_nsga2(problem: Problem) -> Optimizer:
 
     return Nsga2Optimizer(problem)
 
+
+_USE_PRIORS = ("freezethaw",)
 
 _BUILDERS: dict[str, Callable[[Problem], Optimizer]] = {
     "random": _make_random,

@@ -40,9 +40,9 @@ class HyperbandOptimizer:
     oldest bracket with something to evaluate comes first. So a study whose evaluations are told again, in
     any order, goes on as if it had not stopped, with any number of workers.
 
-    Failed evaluations are never promoted. When a finite space has no new configurations, what is left of it
-    follows at full fidelity. Without a fidelity this is random search. Configurations that were told at a
-    higher fidelity than a rung asks for count there with that result.
+    A warm start is the beginning of the first rung. Failed evaluations are never promoted. When a finite space
+    has no new configurations, what is left of it follows at full fidelity. Without a fidelity this is random
+    search. Configurations that were told at a higher fidelity than a rung asks for count there with that result.
     """
 
     def __init__(self, problem: Problem) -> None:

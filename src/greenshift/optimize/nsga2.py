@@ -18,7 +18,7 @@ _MATINGS = 10
 
 
 class Nsga2Optimizer:
-    """Evolves a population; the first generation is drawn at random.
+    """Evolves a population; the first generation is the warm start and what is drawn at random.
 
     A generation has a tenth of the planned trials (200 if that is not given), but from 8 to 50 members. Its
     parents are the best of everything before it. While results of a generation are late, its parents have
@@ -34,6 +34,7 @@ class Nsga2Optimizer:
         """Set up the operators and the sequence of draws for `problem.seed`."""
         planned = problem.max_trials or _PLANNED_TRIALS
         self._size = max(_SMALLEST, min(_LARGEST, planned // _GENERATIONS))
+        self._due = max(self._size, len(problem.warm_start))
         self._full = None if problem.fidelity is None else float(problem.fidelity.maximum)
         self._seed = problem.seed
         self._trials = Trials(problem)
@@ -77,8 +78,8 @@ class Nsga2Optimizer:
                 self._visited += 1
                 if not self._is_settled(key) and not self._trials.is_pending(key):
                     return key
-            if len(self._generation) >= self._size and all(
-                self._is_settled(member.key) for member in self._generation[: self._size]
+            if len(self._generation) >= self._due and all(
+                self._is_settled(member.key) for member in self._generation[: self._due]
             ):
                 self._end_generation()
             elif (member := self._birth()) is not None:
@@ -96,7 +97,8 @@ class Nsga2Optimizer:
             self._generation.append(member)
         if member is not None:
             self._passed_over.append(member)
-        grown, self._generation = self._generation[: self._size], self._generation[self._size :]
+        grown, self._generation = self._generation[: self._due], self._generation[self._due :]
+        self._due = self._size
         self._visited = 0
         known = [
             (member, outcome)

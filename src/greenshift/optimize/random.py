@@ -11,9 +11,9 @@ from greenshift.optimize.protocol import Proposal, Status
 class RandomOptimizer:
     """Draws configurations from the space's own distribution, each once, always at full fidelity.
 
-    The draws are one fixed sequence per seed, and results do not change it: the next proposal is the first
-    draw that was neither proposed nor told. So a resumed study that re-tells its evaluations, in any order,
-    goes on as if it had not stopped.
+    The draws are one fixed sequence per seed, after the warm start if there is one, and results do not change
+    it: the next proposal is the first draw that was neither proposed nor told. So a resumed study that re-tells
+    its evaluations, in any order, goes on as if it had not stopped.
     """
 
     def __init__(self, problem: Problem) -> None:

@@ -41,6 +41,7 @@ class Books:
                 "float32": self._plan.float32,
                 "limits": self._plan.limits,
                 "planned_trials": self.planned_trials,
+                "warm_start": self._plan.warm_start.to_json(),
                 **record_setting(),
             }
         )
@@ -67,7 +68,9 @@ class Books:
         """Write down what the run has consumed, so that little is lost if it is killed, and tell the listener."""
         self._store.update_session(self._ledger.run())
         progress = self.standing.progress(running, self._ledger.total())
-        self._on_event(Event(kind, progress, task=task, evaluation=evaluation))
+        begins = kind == "begun" and bool(self._plan.warm_start.configurations)
+        note = str(self._plan.warm_start) if begins else None
+        self._on_event(Event(kind, progress, task=task, evaluation=evaluation, note=note))
 
     def used_up(self, trials: int) -> str | None:
         """Return in words which part of the budget is used up; `trials` as for `ledger.used_up`."""
@@ -91,5 +94,6 @@ class Books:
             consumption=consumed,
             front=front,
             limits=self._plan.limits,
+            warm_start=self._plan.warm_start,
             nearest=None if front else nearest(self._store.evaluations(), self._plan.limits),
         )
