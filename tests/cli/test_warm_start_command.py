@@ -37,3 +37,9 @@ def test_init_writes_down_what_search_reads(tmp_path, call):
     refused = call("search", file, "--store", tmp_path / "store")
     assert refused.code == 2
     assert "runs/a" in refused.complaint
+
+
+def test_help_says_how_to_name_several_studies(call, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    text = call("search", "--help").out
+    assert "run folders of earlier studies whose fronts the search begins with; repeat it for several" in text

@@ -38,7 +38,7 @@ def _option(field: dataclasses.Field[Any]) -> inspect.Parameter:
     if field.default not in (None, "", ()):
         default = ",".join(field.default) if isinstance(field.default, tuple) else field.default
         text += f" [{default}]"
-    if kind is list[str]:
+    if field.name in _REPEATED:
         text += "; repeat it for several"
     option = typer.Option(None, *flags, help=text, show_default=False)
     return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind | None)
