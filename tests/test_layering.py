@@ -15,7 +15,7 @@ from source_tree import Import, all_imports, imports_of, module_names
 # Lowest first. A part may import from the layers below its own, and within itself.
 LAYERS = (
     ("errors",),
-    ("amounts", "budget", "objectives", "pareto", "profile", "schemes"),
+    ("amounts", "budget", "objectives", "pareto", "profile", "schemes", "toml_text"),
     ("design", "quantities"),
     ("config", "energy"),
     ("records",),
@@ -42,10 +42,18 @@ TORCH_SIDE = {
 RANKS = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 
 # Slow to import, or optional: for torch-free modules inside functions only.
-HEAVY = {"torch", "torchvision", "timm", "pytorch_optimizer", "safetensors", "sklearn", "smac", "codecarbon", "PIL"}
+HEAVY = {
+    *("torch", "torchvision", "timm", "pytorch_optimizer", "safetensors"),
+    *("sklearn", "smac", "pymoo", "codecarbon", "PIL"),
+}
 
 # Modules that wrap an optional library are themselves imported inside functions only.
-WRAPPERS = {"greenshift.optimize.smac": "smac", "greenshift.optimize.smac_facade": "smac"}
+WRAPPERS = {
+    "greenshift.optimize.smac": "smac",
+    "greenshift.optimize.smac_facade": "smac",
+    "greenshift.optimize.nsga2": "pymoo",
+    "greenshift.optimize.nsga2_variation": "pymoo",
+}
 
 DISTRIBUTIONS = {
     "PIL": "pillow",

@@ -16,6 +16,7 @@ from greenshift.budget import AUTO_BUDGET, parse_budget
 from greenshift.design import ScheduleName
 from greenshift.errors import InputError
 from greenshift.objectives import Constraint, get_objectives, parse_constraint
+from greenshift.toml_text import toml_value
 
 FidelityName = Literal["epochs", "shift_depth"]
 Augmentation = Literal["none", "crop", "crop-flip"]
@@ -28,9 +29,9 @@ _CONSTRAINT_FIELDS = {
 }
 
 # A study stays the same study with another budget, fleet or end, on other hardware, with the data in another folder,
-# or with its baselines added later. The two figures that turn CPU time into carbon belong to it only if
-# carbon is an objective.
-_NOT_IDENTITY = frozenset({"data_dir", "budget", "workers", "threads", "baselines"})
+# with its baselines added later, or with the studies moved that it began from: what it took from them is in its
+# store. The two figures that turn CPU time into carbon belong to it only if carbon is an objective.
+_NOT_IDENTITY = frozenset({"data_dir", "warm_start", "budget", "workers", "threads", "baselines"})
 _NOT_IDENTITY |= {"fleet", "rate", "lifetime", "stop_when_unprofitable"}
 _CARBON_FIELDS = frozenset({"cpu_watts", "carbon_intensity_g_per_kwh"})
 
@@ -51,6 +52,8 @@ class StudyConfig:
     target: Annotated[str, "device of the cost model: a name of the catalog or a TOML file"] = "cortex-m4"
     space: Annotated[str, "search space"] = "paper"
     optimizer: Annotated[str, "search method"] = "random"
+    warm_start: Annotated[tuple[str, ...], "run folders of earlier studies whose fronts the search begins with"] = ()
+    prior: Annotated[Mapping[str, Any] | None, "values believed to be good, by hyperparameter, such as lr=0.1"] = None
     fidelity: Annotated[FidelityName | None, "resource of one evaluation: epochs or shift_depth; none if left out"] = (
         None
     )
@@ -113,8 +116,8 @@ def constraints(config: StudyConfig) -> tuple[Constraint, ...]:
 def identity(config: StudyConfig) -> dict[str, Any]:
     """Return the fields that make two runs the same study, as JSON values.
 
-    Left out are what ends the search, the fleet, `workers`, `threads`, `data_dir` and `baselines`, which a later
-    run may change, and, unless `emissions_g` is an objective, `cpu_watts` and `carbon_intensity_g_per_kwh`.
+    Left out are what ends the search, the fleet, `workers`, `threads`, `data_dir`, `warm_start` and `baselines`, which
+    a later run may change, and, unless `emissions_g` is an objective, `cpu_watts` and `carbon_intensity_g_per_kwh`.
     """
     left_out = _NOT_IDENTITY if "emissions_g" in config.objectives else _NOT_IDENTITY | _CARBON_FIELDS
     return {name: value for name, value in to_mapping(config).items() if name not in left_out}
@@ -123,8 +126,7 @@ def identity(config: StudyConfig) -> dict[str, Any]:
 def to_mapping(config: StudyConfig) -> dict[str, Any]:
     """Return all fields as JSON values; `from_mapping` is the inverse."""
     values = dataclasses.asdict(config)
-    values["objectives"] = list(config.objectives)
-    return values
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 def from_mapping(values: Mapping[str, Any], source: str = "study") -> StudyConfig:
@@ -169,7 +171,7 @@ def to_toml(config: StudyConfig) -> str:
     for f in dataclasses.fields(StudyConfig):
         value = getattr(config, f.name)
         lines.append(f"# {meaning(f.name)}")
-        lines.append(f"# {f.name} =" if value is None else f"{f.name} = {_toml_value(value)}")
+        lines.append(f"# {f.name} =" if value is None else f"{f.name} = {toml_value(value)}")
     return "\n".join(lines) + "\n"
 
 
@@ -182,6 +184,9 @@ def _checked(name: str, value: Any, hint: Any) -> Any:
         if typing.get_origin(kind) is tuple and isinstance(value, list | tuple):
             if all(isinstance(item, str) for item in value):
                 return tuple(value)
+        elif typing.get_origin(kind) is Mapping and isinstance(value, Mapping):
+            if all(isinstance(item, str | int | float) and not isinstance(item, bool) for item in value.values()):
+                return dict(value) or None
         elif kind is float and isinstance(value, int | float) and not isinstance(value, bool):
             if math.isfinite(value):
                 return float(value)
@@ -195,6 +200,8 @@ def _kind_name(kind: Any) -> str:
         return " or ".join(f"'{choice}'" for choice in typing.get_args(kind))
     if typing.get_origin(kind) is tuple:
         return "a list of texts"
+    if typing.get_origin(kind) is Mapping:
+        return "a table of texts and numbers"
     return {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}.get(kind, "")
 
 
@@ -222,20 +229,3 @@ def _check_ranges(config: StudyConfig) -> None:
         raise InputError("epochs and fidelity = 'epochs' exclude each other; set fidelity_max instead of epochs")
     if config.fidelity_min and config.fidelity_max and config.fidelity_min > config.fidelity_max:
         raise InputError(f"fidelity_min {config.fidelity_min} is above fidelity_max {config.fidelity_max}")
-
-
-def _toml_value(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, tuple):
-        return "[" + ", ".join(map(_toml_value, value)) + "]"
-    if isinstance(value, str):
-        escaped = "".join(_toml_character(character) for character in value)
-        return f'"{escaped}"'
-    return repr(value)
-
-
-def _toml_character(character: str) -> str:
-    if character in '"\\':
-        return "\\" + character
-    return f"\\u{ord(character):04x}" if ord(character) < 32 or ord(character) == 127 else character

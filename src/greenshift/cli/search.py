@@ -71,6 +71,10 @@ def search(
                 "consumption": dataclasses.asdict(summary.consumption),
                 "front": [evaluation.trial for evaluation in summary.front],
                 "limits": summary.limits,
+                "warm_start": {
+                    "taken": len(summary.warm_start.configurations),
+                    "skipped": summary.warm_start.skipped,
+                },
             }
         )
         return

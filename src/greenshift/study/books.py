@@ -58,6 +58,7 @@ class Books:
                 "limits": self._plan.limits,
                 "planned_trials": self.planned_trials,
                 STOPPED_FACT: None,
+                "warm_start": self._plan.warm_start.to_json(),
                 **record_setting(),
             }
         )
@@ -84,7 +85,9 @@ class Books:
         """Write down what the run has consumed, so that little is lost if it is killed, and tell the listener."""
         self._store.update_session(self._ledger.run())
         progress = self.standing.progress(running, self._ledger.total())
-        self._on_event(Event(kind, progress, task=task, evaluation=evaluation))
+        begins = kind == "begun" and bool(self._plan.warm_start.configurations)
+        note = str(self._plan.warm_start) if begins else None
+        self._on_event(Event(kind, progress, task=task, evaluation=evaluation, note=note))
 
     def _add(self, evaluation: Evaluation) -> None:
         self.standing.add(evaluation)
@@ -120,5 +123,6 @@ class Books:
             consumption=consumed,
             front=front,
             limits=self._plan.limits,
+            warm_start=self._plan.warm_start,
             nearest=None if front else nearest(self._store.evaluations(), self._plan.limits),
         )

@@ -72,7 +72,7 @@ def run_study(
         stack.callback(ledger.end)
         # A study that is there is checked before torch is imported, a new one begun once its input is checked.
         store = stack.enter_context(Store.create(folder, config)) if Store.exists(folder) else None
-        plan = make_plan(config, evaluator or torch_evaluator())
+        plan = make_plan(config, evaluator or torch_evaluator(), {} if store is None else store.facts())
         if store is None:
             store = stack.enter_context(Store.create(folder, config))
         books = Books(plan, store, ledger, on_event)

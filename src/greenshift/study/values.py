@@ -7,6 +7,7 @@ from typing import Literal
 from greenshift.front import Nearest
 from greenshift.records import Evaluation, Task
 from greenshift.store import Consumption
+from greenshift.study.warm import WarmStart
 
 EventKind = Literal["begun", "started", "finished", "refused", "interrupted", "ended"]
 StopReason = Literal["budget", "exhausted", "refused", "hopeless", "unprofitable", "interrupted"]
@@ -55,12 +56,14 @@ class Event:
         progress: Where the study stands after it.
         task: What started, for `started`.
         evaluation: What came of it, for `finished`, `refused` and `interrupted`.
+        note: What else there is to say, in words, for `begun`.
     """
 
     kind: EventKind
     progress: Progress
     task: Task | None = None
     evaluation: Evaluation | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ class StudySummary:
         consumption: What all runs consumed.
         front: The front, sorted by the first objective.
         limits: Upper bound per constrained objective, in its unit.
+        warm_start: What the search began with.
         nearest: If constraints left the front empty, the configuration that came closest.
     """
 
@@ -88,6 +92,7 @@ class StudySummary:
     consumption: Consumption
     front: tuple[Evaluation, ...] = ()
     limits: dict[str, float] = field(default_factory=dict)
+    warm_start: WarmStart = field(default_factory=WarmStart)
     nearest: Nearest | None = None
 
 
