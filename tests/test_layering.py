@@ -44,15 +44,21 @@ RANKS = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 # Slow to import, or optional: for torch-free modules inside functions only.
 HEAVY = {
     *("torch", "torchvision", "timm", "pytorch_optimizer", "safetensors"),
-    *("sklearn", "smac", "pymoo", "codecarbon", "PIL"),
+    *("sklearn", "smac", "pymoo", "botorch", "gpytorch", "codecarbon", "PIL"),
 }
 
-# Modules that wrap an optional library are themselves imported inside functions only.
+# Modules that wrap an optional library, or one that is slow to import, are themselves imported inside functions only.
+_TENSORS = {"torch", "botorch", "gpytorch"}
 WRAPPERS = {
-    "greenshift.optimize.smac": "smac",
-    "greenshift.optimize.smac_facade": "smac",
-    "greenshift.optimize.nsga2": "pymoo",
-    "greenshift.optimize.nsga2_variation": "pymoo",
+    "greenshift.optimize.smac": {"smac"},
+    "greenshift.optimize.smac_facade": {"smac"},
+    "greenshift.optimize.nsga2": {"pymoo"},
+    "greenshift.optimize.nsga2_variation": {"pymoo"},
+    "greenshift.optimize.freezethaw": _TENSORS,
+    **{
+        f"greenshift.optimize.freezethaw.{module}": _TENSORS
+        for module in ("beliefs", "choice", "improvement", "optimizer", "surrogate")
+    },
 }
 
 DISTRIBUTIONS = {
@@ -85,7 +91,11 @@ def above_the_line(imports: list[Import] | tuple[Import, ...]) -> list[str]:
         for found in imports
         if part(found.module) not in TORCH_SIDE
         and not found.deferred
-        and (found.name.split(".")[0] in HEAVY - {WRAPPERS.get(found.module)} or part(found.name) in TORCH_SIDE)
+        and (
+            found.name.split(".")[0] in HEAVY - WRAPPERS.get(found.module, set())
+            or part(found.name) in TORCH_SIDE
+            and found.name.startswith("greenshift.")
+        )
     ]
 
 
@@ -144,7 +154,7 @@ def test_what_every_install_needs_is_no_extra():
         if not found.deferred
         and (top := found.name.split(".")[0]) not in sys.stdlib_module_names
         and top != "greenshift"
-        and top != WRAPPERS.get(found.module)
+        and top not in WRAPPERS.get(found.module, set())
         and DISTRIBUTIONS.get(top, top).lower() not in core
     ]
     assert missing == []

@@ -24,7 +24,7 @@ def arguments(**changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"name": "smak"}, "unknown optimizer 'smak'; known: random, smac, hyperband, nsga2"),
+        ({"name": "smak"}, "unknown optimizer 'smak'; known: freezethaw, random, smac, hyperband, nsga2"),
         ({"objectives": ()}, "at least one objective"),
         ({"max_trials": 0}, "max_trials must be at least 1, not 0"),
         ({"seed": -1}, "seed must be from 0 to 4294967295, not -1"),

@@ -38,21 +38,23 @@ def make_optimizer(
     max_trials: int | None = None,
     warm_start: Sequence[Mapping[str, Any]] = (),
     prior: Mapping[str, Any] | None = None,
+    limits: Mapping[str, float] | None = None,
 ) -> Optimizer:
     """Return an optimizer by name.
 
     Args:
-        name: `random`, `smac` for the paper's ParEGO with Hyperband, `hyperband` for random
+        name: `freezethaw`, ours; `random`, `smac` for the paper's ParEGO with Hyperband, `hyperband` for random
             configurations in the same brackets, or `nsga2` for evolution at full fidelity.
         space: Hyperparameters to search; it is copied, never changed.
         objectives: What is minimised.
         fidelity: Resource of one evaluation, or None.
-        known: Values of the objectives that are known before training, for optimizers that use them
-            (none of these four does).
+        known: Values of the objectives that are known before training, and of limited quantities, for
+            optimizers that use them (`freezethaw` does).
         seed: Seed; the same seed, problem and results give the same proposals.
         max_trials: About how many evaluations the study will make, a plan and no limit.
         warm_start: Configurations that were good elsewhere; each is proposed early on, once.
         prior: Values believed to be good, of some hyperparameters, for optimizers that use them.
+        limits: Upper bounds of objectives and of what else `known` returns, for optimizers that use them (likewise).
 
     Raises:
         InputError: If the name is unknown, no objective is given, `max_trials` is below 1, the
@@ -72,12 +74,20 @@ def make_optimizer(
         if name not in _USE_PRIORS:
             raise InputError(f"prior: optimizer '{name}' cannot use it; choose {' or '.join(_USE_PRIORS)}")
     first = legal_warm_start(space, warm_start)
-    return _BUILDERS[name](Problem(space, tuple(objectives), fidelity, known, seed, max_trials, first, prior))
+    return _BUILDERS[name](
+        Problem(space, tuple(objectives), fidelity, known, seed, max_trials, first, prior, dict(limits or {}))
+    )
 
 
 def optimizer_names() -> tuple[str, ...]:
     """Names that `make_optimizer` knows."""
     return tuple(_BUILDERS)
+
+
+def _make_freezethaw(problem: Problem) -> Optimizer:
+    from greenshift.optimize.freezethaw import FreezeThawOptimizer
+
+    return FreezeThawOptimizer(problem)
 
 
 def _make_random(problem: Problem) -> Optimizer:
@@ -115,6 +125,7 @@ def _make_nsga2(problem: Problem) -> Optimizer:
 _USE_PRIORS = ("freezethaw",)
 
 _BUILDERS: dict[str, Callable[[Problem], Optimizer]] = {
+    "freezethaw": _make_freezethaw,
     "random": _make_random,
     "smac": _make_smac,
     "hyperband": _make_hyperband,

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ class Problem:
         max_trials: About how many evaluations the study will make, for optimizers that plan ahead.
         warm_start: Configurations that were good elsewhere, to begin with; legal in the space.
         prior: Values believed to be good, of some hyperparameters; legal in the space.
+        limits: Upper bound of objectives, and of other quantities that `known` returns.
     """
 
     space: ConfigurationSpace
@@ -40,6 +41,7 @@ class Problem:
     max_trials: int | None = None
     warm_start: tuple[Configuration, ...] = ()
     prior: Mapping[str, Any] | None = None
+    limits: Mapping[str, float] = field(default_factory=dict)
 
 
 def plain_configuration(values: Mapping[str, Any]) -> Configuration:

@@ -17,12 +17,15 @@ class Fidelity:
         minimum: Smallest useful value, above 0.
         maximum: Value of a full evaluation.
         eta: Ratio between successive rungs.
+        partial: True if a result below the maximum is a solution too, as that of a network which was trained for
+            fewer epochs, False if only full evaluations count.
     """
 
     name: str
     minimum: float
     maximum: float
     eta: int = 3
+    partial: bool = True
 
 
 @dataclass(frozen=True)

@@ -40,8 +40,11 @@ class Trials:
         objectives: Mapping[str, float] | None,
         status: Status,
         configuration: Mapping[str, Any] | None,
-    ) -> None:
+    ) -> tuple[Key, float | None]:
         """Keep the outcome of an evaluation; one that is told twice counts once.
+
+        Returns:
+            The configuration and the fidelity as proposals carry it.
 
         Raises:
             InputError: If the trial is unknown and `configuration` is missing or not in the space, if the
@@ -59,6 +62,19 @@ class Trials:
         self._outcomes.setdefault(key, {}).setdefault(rung, outcome)
         if key in self._pending and self._pending[key] == rung:
             del self._pending[key]
+        return key, rung
+
+    def configurations(self) -> tuple[Key, ...]:
+        """Return the configurations in the order of their trial numbers."""
+        return tuple(sorted(self._numbers, key=self._numbers.__getitem__))
+
+    def outcomes(self, key: Key) -> Mapping[float | None, Outcome]:
+        """Return what came of a configuration, by fidelity."""
+        return self._outcomes.get(key, {})
+
+    def pending(self, key: Key) -> tuple[float | None, ...]:
+        """Return the fidelity at which a configuration is being evaluated, nothing if it is not."""
+        return (self._pending[key],) if key in self._pending else ()
 
     def is_pending(self, key: Key) -> bool:
         """Return whether an evaluation of a configuration is under way, at whatever fidelity."""

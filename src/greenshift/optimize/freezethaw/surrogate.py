@@ -1,0 +1,135 @@
+"""A Gaussian process over fidelity and configuration, for an objective that only an evaluation reveals.
+
+Every fidelity informs it: the logarithm of the fidelity is one more input, and the mean may rise or fall with it, as
+an error does that follows a power law of the epochs. Values that are all positive are modelled on a log scale, where
+differences are ratios and errors near zero keep their resolution. What it says depends on the evaluations alone, not
+on their order or on earlier fits, so that a resumed study goes on as if it had not stopped.
+"""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import reduce
+from operator import mul
+
+import gpytorch
+import numpy as np
+import torch
+from botorch.exceptions.warnings import BotorchWarning
+from botorch.fit import fit_gpytorch_mll
+from botorch.models import SingleTaskGP
+from botorch.models.kernels import CategoricalKernel
+from botorch.models.utils.gpytorch_modules import get_covar_module_with_dim_scaled_prior
+from gpytorch.kernels import Kernel
+from gpytorch.mlls import ExactMarginalLogLikelihood
+from numpy.typing import NDArray
+
+from greenshift.optimize.freezethaw.improvement import Belief
+
+Matrix = NDArray[np.float64]
+Vector = NDArray[np.float64]
+
+# Enough evaluations and iterations for the few parameters of the kernel; more cost time and gain little.
+FIT_POINTS = 100
+FIT_ITERATIONS = 20
+_LARGEST_CHOLESKY = 10_000
+
+
+class Surrogate:
+    """A fitted process for one objective: BoTorch's SingleTaskGP with its priors and a mean linear in the fidelity."""
+
+    def __init__(self, rows: Matrix, values: Vector, categories: int, pending: Matrix, seed: int) -> None:
+        """Fit the process.
+
+        Args:
+            rows: Inputs, shape (n, columns), n >= 1: log fidelity in 0..1, numbers in 0..1, then categories.
+            values: What was observed, shape (n,), finite.
+            categories: Number of columns that hold categories.
+            pending: Inputs of evaluations under way, shape (m, columns). They are taken to end as expected, so
+                that nobody hopes to learn there what is already being learned (Ginsbourger et al. 2010).
+            seed: Chooses the evaluations that the kernel's parameters are fitted on, if there are many.
+        """
+        self.log = bool(np.all(values > 0))
+        targets = np.log(values) if self.log else values
+        self._centre = float(targets.mean())
+        self._spread = float(targets.std()) or 1.0
+        self._categories = categories
+        inputs = torch.from_numpy(rows)
+        outputs = torch.from_numpy((targets - self._centre) / self._spread)[:, None]
+        with _quiet():
+            fitted = self._fit(inputs, outputs, seed)
+            self._model = self._with_data(fitted, inputs, outputs)
+            if len(pending):
+                more = torch.from_numpy(pending)
+                expected = self._posterior(more)[0][:, None]
+                self._model = self._with_data(fitted, torch.cat([inputs, more]), torch.cat([outputs, expected]))
+
+    def believe(self, rows: Matrix) -> Belief:
+        """Return what is believed of the values, without noise, at rows of shape (n, columns)."""
+        with _quiet():
+            mean, variance = self._posterior(torch.from_numpy(rows))
+        deviation = np.sqrt(np.maximum(variance.numpy(), 1e-12))
+        return Belief(mean.numpy() * self._spread + self._centre, deviation * self._spread, self.log)
+
+    def _posterior(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        posterior = self._model.posterior(inputs[:, None, :])
+        return posterior.mean[:, 0, 0], posterior.variance[:, 0, 0]
+
+    def _fit(self, inputs: torch.Tensor, outputs: torch.Tensor, seed: int) -> SingleTaskGP:
+        if len(inputs) > FIT_POINTS:
+            order = np.lexsort(inputs.numpy().T)  # the same choice whatever the order of the evaluations
+            chosen = torch.from_numpy(order[np.random.default_rng(seed).permutation(len(inputs))[:FIT_POINTS]])
+            inputs, outputs = inputs[chosen], outputs[chosen]
+        model = self._process(inputs, outputs)
+        with torch.enable_grad():
+            fit_gpytorch_mll(
+                ExactMarginalLogLikelihood(model.likelihood, model),
+                optimizer_kwargs={"options": {"maxiter": FIT_ITERATIONS}},
+            )
+        return model
+
+    def _with_data(self, fitted: SingleTaskGP, inputs: torch.Tensor, outputs: torch.Tensor) -> SingleTaskGP:
+        model = self._process(inputs, outputs)
+        model.load_state_dict(fitted.state_dict())
+        model.eval()
+        return model
+
+    def _process(self, inputs: torch.Tensor, outputs: torch.Tensor) -> SingleTaskGP:
+        kernel = _kernel(inputs.shape[1] - self._categories, self._categories)
+        return SingleTaskGP(
+            inputs, outputs, covar_module=kernel, mean_module=_LinearInFidelity(), outcome_transform=None
+        )
+
+
+class _LinearInFidelity(gpytorch.means.Mean):  # type: ignore[misc] # GPyTorch has no types
+    """A constant and a slope along the first input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_parameter("constant", torch.nn.Parameter(torch.zeros(1, dtype=torch.float64)))
+        self.register_parameter("slope", torch.nn.Parameter(torch.zeros(1, dtype=torch.float64)))
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return torch.as_tensor(self.constant + self.slope * inputs[..., 0])
+
+
+def _kernel(numbers: int, categories: int) -> Kernel:
+    """Matérn 5/2 over numbers times a kernel of equality over categories."""
+    parts: list[Kernel] = [
+        get_covar_module_with_dim_scaled_prior(
+            ard_num_dims=numbers, use_rbf_kernel=False, active_dims=tuple(range(numbers))
+        )
+    ]
+    if categories:
+        columns = tuple(range(numbers, numbers + categories))
+        parts.append(CategoricalKernel(ard_num_dims=categories, active_dims=columns))
+    return reduce(mul, parts)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Exact algebra, no gradients, and none of BoTorch's advice on inputs that it does not know to be categories."""
+    with torch.no_grad(), gpytorch.settings.max_cholesky_size(_LARGEST_CHOLESKY), warnings.catch_warnings():
+        warnings.simplefilter("ignore", BotorchWarning)
+        warnings.simplefilter("ignore", gpytorch.utils.warnings.GPInputWarning)
+        yield
