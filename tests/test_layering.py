@@ -93,8 +93,7 @@ def above_the_line(imports: list[Import] | tuple[Import, ...]) -> list[str]:
         and not found.deferred
         and (
             found.name.split(".")[0] in HEAVY - WRAPPERS.get(found.module, set())
-            or part(found.name) in TORCH_SIDE
-            and found.name.startswith("greenshift.")
+            or (part(found.name) in TORCH_SIDE and found.name.startswith("greenshift."))
         )
     ]
 

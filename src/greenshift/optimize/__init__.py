@@ -61,14 +61,7 @@ def make_optimizer(
             seed is out of range, a configuration or value is not legal in the space, the optimizer
             cannot use a prior, or its library is not installed.
     """
-    if name not in _BUILDERS:
-        raise InputError(f"optimizer: unknown optimizer '{name}'; known: {', '.join(_BUILDERS)}")
-    if not objectives:
-        raise InputError("optimizer: at least one objective is needed")
-    if max_trials is not None and max_trials < 1:
-        raise InputError(f"optimizer: max_trials must be at least 1, not {max_trials}")
-    if not 0 <= seed < 2**32:
-        raise InputError(f"optimizer: seed must be from 0 to {2**32 - 1}, not {seed}")
+    _check(name, objectives, max_trials, seed)
     if prior:
         check_prior(space, prior)
         if name not in _USE_PRIORS:
@@ -77,6 +70,17 @@ def make_optimizer(
     return _BUILDERS[name](
         Problem(space, tuple(objectives), fidelity, known, seed, max_trials, first, prior, dict(limits or {}))
     )
+
+
+def _check(name: str, objectives: Sequence[Objective], max_trials: int | None, seed: int) -> None:
+    if name not in _BUILDERS:
+        raise InputError(f"optimizer: unknown optimizer '{name}'; known: {', '.join(_BUILDERS)}")
+    if not objectives:
+        raise InputError("optimizer: at least one objective is needed")
+    if max_trials is not None and max_trials < 1:
+        raise InputError(f"optimizer: max_trials must be at least 1, not {max_trials}")
+    if not 0 <= seed < 2**32:
+        raise InputError(f"optimizer: seed must be from 0 to {2**32 - 1}, not {seed}")
 
 
 def optimizer_names() -> tuple[str, ...]:
