@@ -11,7 +11,7 @@ from ConfigSpace import Configuration as Sample
 from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
-from greenshift.optimize.freezethaw.candidates import Candidates, sample_key
+from greenshift.optimize.freezethaw.candidates import Candidates
 from greenshift.optimize.freezethaw.costs import CostModel, Expense, fit_costs
 from greenshift.optimize.freezethaw.encoding import Encoding
 from greenshift.optimize.freezethaw.improvement import Belief, expected_improvement
@@ -53,7 +53,7 @@ class State:
     @property
     def mark(self) -> Any:
         """Its `sample_key`."""
-        return sample_key(self.sample)
+        return self.described.marks[0]
 
     @property
     def row(self) -> Vector:

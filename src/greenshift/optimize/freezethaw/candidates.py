@@ -1,7 +1,7 @@
 """Where the next proposal may come from: random configurations of the space and neighbours of good ones."""
 
 import copy
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,16 +34,23 @@ class Candidates:
         samples: The configurations.
         rows: Their encoding, shape (n, columns).
         known: Quantities known beforehand, shape (n, quantities).
+        marks: What tells them apart, see `sample_key`.
     """
 
     samples: tuple[Sample, ...]
     rows: Matrix
     known: Matrix
+    marks: tuple[Any, ...]
 
     def take(self, indices: Sequence[int] | NDArray[np.intp]) -> "Candidates":
         """Return some of them, in the order of `indices`."""
         chosen = np.asarray(indices, dtype=int)
-        return Candidates(tuple(self.samples[i] for i in chosen), self.rows[chosen], self.known[chosen])
+        return Candidates(
+            tuple(self.samples[i] for i in chosen),
+            self.rows[chosen],
+            self.known[chosen],
+            tuple(self.marks[i] for i in chosen),
+        )
 
 
 def joined(parts: Sequence[Candidates]) -> Candidates:
@@ -52,6 +59,7 @@ def joined(parts: Sequence[Candidates]) -> Candidates:
         tuple(sample for part in parts for sample in part.samples),
         np.vstack([part.rows for part in parts]),
         np.vstack([part.known for part in parts]),
+        tuple(mark for part in parts for mark in part.marks),
     )
 
 
@@ -77,8 +85,10 @@ class Source:
     def describe(self, samples: Iterable[Sample]) -> Candidates:
         """Return configurations with their rows and what is known of them."""
         chosen = tuple(samples)
-        known = np.array([self._known_of(sample) for sample in chosen], dtype=float)
-        return Candidates(chosen, self._encoding.rows(chosen), known.reshape(len(chosen), len(self._quantities.known)))
+        marks = tuple(map(sample_key, chosen))
+        known = np.array([self._known_of(*pair) for pair in zip(marks, chosen, strict=True)], dtype=float)
+        known = known.reshape(len(chosen), len(self._quantities.known))
+        return Candidates(chosen, self._encoding.rows(chosen), known, marks)
 
     def sample(self, configuration: Mapping[str, Any]) -> Sample:
         """Return a legal configuration as ConfigSpace's own."""
@@ -137,19 +147,12 @@ class Source:
         except ValueError:  # a forbidden combination: the draw stays as it was
             return sample
 
-    def _known_of(self, sample: Sample) -> tuple[float, ...]:
-        key = sample_key(sample)
-        if key not in self._cache:
-            self._cache[key] = tuple(self._quantities.known_values(plain_configuration(sample)))
-        return self._cache[key]
+    def _known_of(self, mark: Any, sample: Sample) -> tuple[float, ...]:
+        if mark not in self._cache:
+            self._cache[mark] = tuple(self._quantities.known_values(plain_configuration(sample)))
+        return self._cache[mark]
 
 
 def sample_key(sample: Sample) -> Any:
     """Return what makes two of ConfigSpace's configurations the same one, faster than by their values."""
     return sample.get_array().round(9).tobytes()
-
-
-def without(samples: Iterable[Sample], seen: Collection[Any]) -> list[Sample]:
-    """Return configurations once each, less those whose `sample_key` was seen."""
-    distinct = {sample_key(sample): sample for sample in samples}
-    return [sample for key, sample in distinct.items() if key not in seen]

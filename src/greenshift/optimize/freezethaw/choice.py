@@ -1,15 +1,14 @@
 """Which candidate promises the most: expected gain over cost, searched for among random ones and their neighbours."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from ConfigSpace import Configuration as Sample
 from numpy.typing import NDArray
 
 from greenshift.optimize.freezethaw.beliefs import Model
-from greenshift.optimize.freezethaw.candidates import Candidates, Source, without
+from greenshift.optimize.freezethaw.candidates import Candidates, Source
 from greenshift.pareto import non_dominated
 
 Matrix = NDArray[np.float64]
@@ -70,7 +69,7 @@ class Chooser:
         self,
         fresh: Candidates,
         incumbents: Sequence[Sample],
-        admit: Callable[[Sequence[Sample]], Candidates],
+        admit: Callable[[Candidates], Candidates],
         rng: np.random.Generator,
     ) -> Offer | None:
         """Return the best offer of a new configuration, after a local search around good ones.
@@ -78,7 +77,7 @@ class Chooser:
         Args:
             fresh: Random candidates.
             incumbents: Configurations of the front, to look around.
-            admit: Turns neighbours into candidates, less those that may not be proposed.
+            admit: Leaves out what may not be proposed.
             rng: Chooses neighbours.
         """
         offers = _top(self.offers(fresh, np.zeros(len(fresh.samples))))
@@ -86,7 +85,7 @@ class Chooser:
             incumbents = [incumbents[i] for i in rng.choice(len(incumbents), _CENTRES, replace=False)]
         centres = [*(offer.sample for offer in offers), *incumbents]
         for deviation in _DEVIATIONS:
-            near = admit(self.source.neighbours(centres, deviation, rng))
+            near = admit(self.source.describe(self.source.neighbours(centres, deviation, rng)))
             offers = _top([*offers, *self.offers(near, np.zeros(len(near.samples)))])
             centres = [offer.sample for offer in offers]
         return offers[0] if offers else None
@@ -101,14 +100,3 @@ def _top(offers: Sequence[Offer]) -> list[Offer]:
 def on_front(samples: Sequence[Sample], points: Matrix) -> list[Sample]:
     """Return the configurations whose points, shape (n, objectives), no other point dominates."""
     return [sample for sample, free in zip(samples, non_dominated(points), strict=True) if free]
-
-
-def admitted(
-    samples: Sequence[Sample],
-    seen: Collection[Any],
-    source: Source,
-    feasible: Callable[[Matrix], NDArray[np.bool_]],
-) -> Candidates:
-    """Return configurations once each, less those that were seen or break a limit, as candidates."""
-    found = source.describe(without(samples, seen))
-    return found.take(np.flatnonzero(feasible(found.known)))

@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from ConfigSpace import Configuration as Sample
 from numpy.typing import NDArray
 
 from greenshift.optimize.brackets import Bracket, Slot
 from greenshift.optimize.draws import distinct_draws
 from greenshift.optimize.fidelity import rungs
 from greenshift.optimize.freezethaw.beliefs import Model, State
-from greenshift.optimize.freezethaw.candidates import Candidates, Source, joined, sample_key
-from greenshift.optimize.freezethaw.choice import Chooser, admitted, on_front
+from greenshift.optimize.freezethaw.candidates import Candidates, Source, joined
+from greenshift.optimize.freezethaw.choice import Chooser, on_front
 from greenshift.optimize.freezethaw.encoding import make_encoding
 from greenshift.optimize.freezethaw.quantities import Quantities
 from greenshift.optimize.problem import Key, Problem, configuration_key
@@ -110,7 +109,7 @@ class FreezeThawOptimizer:
         if (slot := self._next_of_opening()) is not None:
             return slot
         seen = {state.mark for state in states}
-        fresh = self._admit(self._source.pool(step).samples, seen)
+        fresh = self._admit(self._source.pool(step), seen)
         chosen = None
         if rng.random() >= self._settings.floor and any(o for state in states for o in state.told.values()):
             chosen = self._most_promising(states, fresh, seen, rng)
@@ -146,16 +145,20 @@ class FreezeThawOptimizer:
     def _first_configurations(self) -> list[Key]:
         """Return the warm start, the default and, from the first pool, whatever lies farthest from those before it."""
         default = self._problem.space.get_default_configuration()
-        chosen = self._admit([*map(self._source.sample, self._problem.warm_start), default], set())
-        pool = self._admit(self._source.pool(0).samples, {sample_key(sample) for sample in chosen.samples})
+        chosen = self._source.describe([*map(self._source.sample, self._problem.warm_start), default])
+        chosen = self._admit(chosen, set())
+        pool = self._admit(self._source.pool(0), set(chosen.marks))
         count = max(self._settings.initial, len(chosen.samples) + self._settings.initial // 3)
         for _ in range(min(count - len(chosen.samples), len(pool.samples))):
             distances = np.square(pool.rows[:, None, :] - chosen.rows[None, :, :]).sum(-1).min(1, initial=np.inf)
             chosen = joined([chosen, pool.take([int(distances.argmax())])])
         return list(dict.fromkeys(configuration_key(sample) for sample in chosen.samples))
 
-    def _admit(self, samples: Sequence[Sample], seen: Collection[Any]) -> Candidates:
-        return admitted(samples, seen, self._source, self._quantities.feasible)
+    def _admit(self, candidates: Candidates, seen: Collection[Any]) -> Candidates:
+        """Return candidates once each, less those that were proposed or break a limit."""
+        distinct = {mark: index for index, mark in enumerate(candidates.marks) if mark not in seen}
+        feasible = self._quantities.feasible(candidates.known)
+        return candidates.take([index for index in distinct.values() if feasible[index]])
 
     def _random(self, fresh: Candidates, states: Sequence[State], rng: np.random.Generator) -> Slot | None:
         """Return a new random configuration at the lowest rung, None if there is none."""
@@ -186,7 +189,7 @@ class FreezeThawOptimizer:
             [state.sample for state in told],
             np.array([np.min([o for o in state.told.values() if o is not None], axis=0) for state in told]),
         )
-        new = chooser.best_new(fresh, incumbents, lambda samples: self._admit(samples, seen), rng)
+        new = chooser.best_new(fresh, incumbents, lambda near: self._admit(near, seen), rng)
         paused = [state for state in states if self._can_go_on(state) and state.told]
         reached = np.array([state.reached for state in paused])
         going_on = chooser.offers(joined([state.described for state in paused]), reached) if paused else []

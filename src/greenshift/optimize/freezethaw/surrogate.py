@@ -31,8 +31,8 @@ Vector = NDArray[np.float64]
 
 # Enough evaluations and iterations for the few parameters of the kernel; more cost time and gain little.
 FIT_POINTS = 100
-FIT_ITERATIONS = 20
-_LARGEST_CHOLESKY = 10_000
+FIT_ITERATIONS = 12
+_SMALLEST_VARIANCE = 1e-12
 
 
 class Surrogate:
@@ -55,50 +55,51 @@ class Surrogate:
         self._spread = float(targets.std()) or 1.0
         self._categories = categories
         inputs = torch.from_numpy(rows)
-        outputs = torch.from_numpy((targets - self._centre) / self._spread)[:, None]
+        outputs = torch.from_numpy((targets - self._centre) / self._spread)
         with _quiet():
             fitted = self._fit(inputs, outputs, seed)
-            self._model = self._with_data(fitted, inputs, outputs)
+            self._mean, self._kernel, self._noise = fitted.mean_module, fitted.covar_module, fitted.likelihood.noise
+            self._condition(inputs, outputs)
             if len(pending):
                 more = torch.from_numpy(pending)
-                expected = self._posterior(more)[0][:, None]
-                self._model = self._with_data(fitted, torch.cat([inputs, more]), torch.cat([outputs, expected]))
+                self._condition(torch.cat([inputs, more]), torch.cat([outputs, self._predict(more)[0]]))
 
     def believe(self, rows: Matrix) -> Belief:
         """Return what is believed of the values, without noise, at rows of shape (n, columns)."""
         with _quiet():
-            mean, variance = self._posterior(torch.from_numpy(rows))
-        deviation = np.sqrt(np.maximum(variance.numpy(), 1e-12))
+            mean, variance = self._predict(torch.from_numpy(rows))
+        deviation = np.sqrt(np.maximum(variance.numpy(), _SMALLEST_VARIANCE))
         return Belief(mean.numpy() * self._spread + self._centre, deviation * self._spread, self.log)
 
-    def _posterior(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        posterior = self._model.posterior(inputs[:, None, :])
-        return posterior.mean[:, 0, 0], posterior.variance[:, 0, 0]
+    def _condition(self, inputs: torch.Tensor, outputs: torch.Tensor) -> None:
+        """Factorise for prediction (Rasmussen and Williams 2006, algorithm 2.1): a joint posterior is more work."""
+        covariance = self._kernel(inputs).to_dense() + self._noise * torch.eye(len(inputs), dtype=inputs.dtype)
+        self._inputs = inputs
+        self._factor = torch.linalg.cholesky(covariance)
+        self._weights = torch.cholesky_solve((outputs - self._mean(inputs))[:, None], self._factor)[:, 0]
+
+    def _predict(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        cross = self._kernel(self._inputs, inputs).to_dense()
+        mean = self._mean(inputs) + cross.T @ self._weights
+        explained = torch.linalg.solve_triangular(self._factor, cross, upper=False).square().sum(0)
+        return mean, self._kernel(inputs, diag=True) - explained
 
     def _fit(self, inputs: torch.Tensor, outputs: torch.Tensor, seed: int) -> SingleTaskGP:
         if len(inputs) > FIT_POINTS:
             order = np.lexsort(inputs.numpy().T)  # the same choice whatever the order of the evaluations
             chosen = torch.from_numpy(order[np.random.default_rng(seed).permutation(len(inputs))[:FIT_POINTS]])
             inputs, outputs = inputs[chosen], outputs[chosen]
-        model = self._process(inputs, outputs)
+        categories = self._categories
+        kernel = _kernel(inputs.shape[1] - categories, categories)
+        model = SingleTaskGP(
+            inputs, outputs[:, None], covar_module=kernel, mean_module=_LinearInFidelity(), outcome_transform=None
+        )
         with torch.enable_grad():
             fit_gpytorch_mll(
                 ExactMarginalLogLikelihood(model.likelihood, model),
                 optimizer_kwargs={"options": {"maxiter": FIT_ITERATIONS}},
             )
         return model
-
-    def _with_data(self, fitted: SingleTaskGP, inputs: torch.Tensor, outputs: torch.Tensor) -> SingleTaskGP:
-        model = self._process(inputs, outputs)
-        model.load_state_dict(fitted.state_dict())
-        model.eval()
-        return model
-
-    def _process(self, inputs: torch.Tensor, outputs: torch.Tensor) -> SingleTaskGP:
-        kernel = _kernel(inputs.shape[1] - self._categories, self._categories)
-        return SingleTaskGP(
-            inputs, outputs, covar_module=kernel, mean_module=_LinearInFidelity(), outcome_transform=None
-        )
 
 
 class _LinearInFidelity(gpytorch.means.Mean):  # type: ignore[misc] # GPyTorch has no types
@@ -128,8 +129,8 @@ def _kernel(numbers: int, categories: int) -> Kernel:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Exact algebra, no gradients, and none of BoTorch's advice on inputs that it does not know to be categories."""
-    with torch.no_grad(), gpytorch.settings.max_cholesky_size(_LARGEST_CHOLESKY), warnings.catch_warnings():
+    """No gradients, and none of BoTorch's advice on inputs that it does not know to be categories."""
+    with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore", BotorchWarning)
         warnings.simplefilter("ignore", gpytorch.utils.warnings.GPInputWarning)
         yield
