@@ -1,16 +1,20 @@
 """Command line of the benchmark: python -m benchmarks.optimizers COMMAND --help."""
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
 from greenshift.errors import InputError
 
-from .best_known import search_best
+from .best_known import best_volume, search_best
 from .lcbench import draw_held_out, yahpo_folder
+from .plots import plot_attainment, plot_curves, write_html
 from .registry import problem_names
-from .runner import missing, plan, read_records, run_all
+from .runner import Record, missing, plan, read_records, run_all
 from .simulator import RULES, Limits
+from .summary import group, summarise
+from .tables import markdown
 
 
 def main() -> int:
@@ -20,6 +24,8 @@ def main() -> int:
     _add_run(commands)
     _add_draw(commands)
     _add_best_known(commands)
+    _add_summarise(commands)
+    _add_attainment(commands)
     args = parser.parse_args()
     try:
         args.command(args)
@@ -69,6 +75,63 @@ def _add_best_known(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     best.add_argument("--problems", default="tune,held-out", help="names and groups, with commas")
     best.add_argument("--yahpo", type=Path, help="folder of the LCBench surrogate")
     best.set_defaults(command=lambda args: search_best(problem_names(args.problems), args.yahpo))
+
+
+def _add_summarise(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    summarised = commands.add_parser("summarise", help="write summary.json, summary.md and the plots of runs")
+    summarised.add_argument("runs", type=Path, nargs="+", help="JSONL files")
+    summarised.add_argument("--problems", help="names and groups to keep, with commas; all without it")
+    summarised.add_argument("--optimizers", help="specifications to keep, with commas; all without it")
+    summarised.add_argument("--limit", type=float, default=Limits.cost, help="runs with this limit only")
+    summarised.add_argument("--workers", type=int, default=Limits.workers, help="runs with this many workers only")
+    summarised.add_argument("--peer", default="smac", help="optimizer that the others are measured against")
+    summarised.add_argument("--out", type=Path, required=True, help="folder")
+    summarised.set_defaults(command=_summarise)
+
+
+def _summarise(args: argparse.Namespace) -> None:
+    records = _chosen(args)
+    best = {name: best_volume(name) for name in {record["problem"] for record in records}}
+    summary = summarise(records, best, args.peer)
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+    (args.out / "summary.md").write_text(markdown(summary, args.peer))
+    for rule, problems in group(records).items():
+        title = f"Hypervolume against cost, {rule}"
+        plot_curves(problems, best, title, args.out / f"curves-{rule}.png")
+        write_html(problems, best, title, args.out / f"curves-{rule}.html")
+    print(markdown(summary, args.peer).split("### ")[0])
+
+
+def _chosen(args: argparse.Namespace) -> list[Record]:
+    """Runs that the command line asks for."""
+    records = [r for r in read_records(args.runs) if r["limit"] == args.limit and r["workers"] == args.workers]
+    if args.problems is not None:
+        records = [r for r in records if r["problem"] in problem_names(args.problems)]
+    if args.optimizers is not None:
+        records = [r for r in records if r["optimizer"] in args.optimizers.split(",")]
+    if not records:
+        raise InputError(f"runs: none with limit {args.limit:g} and {args.workers} workers as asked for in these files")
+    return records
+
+
+def _add_attainment(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    drawn = commands.add_parser("attainment", help="draw the attainment surfaces of optimizers on one problem")
+    drawn.add_argument("runs", type=Path, nargs="+", help="JSONL files")
+    drawn.add_argument("--problems", required=True, help="name of the problem")
+    drawn.add_argument("--optimizers", required=True, help="two specifications, with a comma")
+    drawn.add_argument("--rule", default=RULES[0], choices=RULES)
+    drawn.add_argument("--cost", type=float, default=10.0, help="cost in full trainings")
+    drawn.add_argument("--limit", type=float, default=Limits.cost, help="runs with this limit only")
+    drawn.add_argument("--workers", type=int, default=Limits.workers, help="runs with this many workers only")
+    drawn.add_argument("--out", type=Path, required=True, help="PNG file")
+    drawn.set_defaults(command=_attainment)
+
+
+def _attainment(args: argparse.Namespace) -> None:
+    runs = group(_chosen(args)).get(args.rule, {}).get(args.problems, {})
+    title = f"{args.problems} at cost {args.cost:g}, {args.rule}"
+    plot_attainment(runs, args.optimizers.split(","), args.cost, title, args.out)
 
 
 def _seeds(text: str) -> list[int]:

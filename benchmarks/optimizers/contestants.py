@@ -16,7 +16,7 @@ from .problem import BenchmarkProblem
 
 # Whatever they are told of costs, they propose the same, so one run gives both rules.
 _COST_BLIND = ("random", "hyperband", "smac", "nsga2")
-_PEERS = ("optuna-gp", "optuna-tpe", "optuna-nsga2")
+_PEERS = ("optuna-gp", "optuna-tpe", "optuna-nsga2", "botorch")
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,10 @@ def _make_peer(contestant: Contestant, view: Problem) -> Optimizer:
     if contestant.settings:
         raise InputError(f"optimizer: '{contestant.text}': {contestant.name} runs as its library ships it")
     try:
+        if contestant.name == "botorch":
+            from .peers.botorch import BotorchOptimizer
+
+            return BotorchOptimizer(view)
         from .peers.optuna import OptunaOptimizer, make_sampler
     except ModuleNotFoundError as error:
         raise InputError(f"optimizer: {contestant.name} needs pip install 'greenshift[bench]'") from error

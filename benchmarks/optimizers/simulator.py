@@ -184,11 +184,11 @@ def restarted(trace: Trace, limits: Limits) -> Trace:
 def volume_curve(problem: BenchmarkProblem, trace: Trace) -> list[Step]:
     """Return the evaluations that made the hypervolume grow.
 
-    Every fidelity counts: a partly trained network can be shipped too.
+    Every fidelity counts where the problem says so: a partly trained network can be shipped too.
     """
     front = Front(problem)
     return [
         Step(item.at, front.hypervolume, tuple(item.objectives[objective.name] for objective in problem.objectives))
         for item in trace.observed
-        if front.add(item.objectives)
+        if problem.counts(item.fidelity) and front.add(item.objectives)
     ]
