@@ -8,6 +8,7 @@ from pathlib import Path
 from greenshift.errors import InputError
 
 from .best_known import best_volume, search_best
+from .contestants import contestant_names
 from .lcbench import draw_held_out, yahpo_folder
 from .plots import plot_attainment, plot_curves, write_html
 from .registry import problem_names
@@ -37,8 +38,10 @@ def main() -> int:
 
 def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     run = commands.add_parser("run", help="run what is not yet in --out and append one JSON line per run")
-    run.add_argument("--problems", default="tune", help="names and groups (tune, held-out), with commas")
-    run.add_argument("--optimizers", default="smac,optuna-gp,random", help="specifications, with commas")
+    run.add_argument("--problems", default="tune", help="names and groups (tune, held-out, synthetic), with commas")
+    run.add_argument(
+        "--optimizers", default="smac,optuna-gp,random", help="specifications, with commas; own is all of greenshift's"
+    )
     run.add_argument("--seeds", default="0-9", help="such as 0-9 or 0,3,5")
     run.add_argument("--rules", default=",".join(RULES), help="resume, restart or both")
     run.add_argument("--limit", type=float, default=Limits.cost, help="cost in full trainings")
@@ -52,7 +55,9 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 def _run(args: argparse.Namespace) -> None:
     rules = tuple(rule for rule in RULES if rule in args.rules.split(","))
     limits = Limits(args.limit, args.workers)
-    jobs = list(plan(problem_names(args.problems), args.optimizers.split(","), _seeds(args.seeds), rules, limits))
+    jobs = list(
+        plan(problem_names(args.problems), contestant_names(args.optimizers), _seeds(args.seeds), rules, limits)
+    )
     todo = missing(jobs, read_records([args.out]))
     print(f"{len(jobs) - len(todo)} of {len(jobs)} runs are there", flush=True)
     for record in run_all(todo, args.out, args.jobs, args.yahpo):

@@ -62,6 +62,12 @@ def parse_contestant(text: str) -> Contestant:
     return Contestant(text, name, settings, told)
 
 
+def contestant_names(text: str) -> tuple[str, ...]:
+    """Expand a comma-separated list of specifications, in which `own` is every optimizer of greenshift."""
+    names = [name for part in text.split(",") for name in (optimizer_names() if part == "own" else (part,))]
+    return tuple(dict.fromkeys(names))
+
+
 def enter(contestant: Contestant, problem: BenchmarkProblem, seed: int) -> Optimizer:
     """Return the optimizer, ready to be asked.
 
