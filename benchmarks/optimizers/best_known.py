@@ -36,10 +36,10 @@ def best_volume(name: str) -> float:
 
 def search_best(names: Iterable[str], yahpo: Path | None) -> None:
     """Search the given problems and write what was found into the committed file."""
-    entries = json.loads(FILE.read_text()) if FILE.is_file() else {}
     for name in names:
         problem = make_problem(name, yahpo)
         fronts = [problem.best_front(seed) for seed in range(SEEDS)]
+        entries = json.loads(FILE.read_text())
         entries[name] = {
             "hypervolume": front_volume(problem, np.concatenate(fronts)),
             "hypervolume_of_each_seed": [front_volume(problem, front) for front in fronts],
