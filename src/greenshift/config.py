@@ -51,7 +51,7 @@ class StudyConfig:
     model: Annotated[str, "model name, timm:NAME or package.module:factory"] = "tiny_cnn"
     target: Annotated[str, "device of the cost model: a name of the catalog or a TOML file"] = "cortex-m4"
     space: Annotated[str, "search space"] = "paper"
-    optimizer: Annotated[str, "search method"] = "random"
+    optimizer: Annotated[str, "search method"] = "freezethaw"
     warm_start: Annotated[tuple[str, ...], "run folders of earlier studies whose fronts the search begins with"] = ()
     prior: Annotated[Mapping[str, Any] | None, "values believed to be good, by hyperparameter, such as lr=0.1"] = None
     fidelity: Annotated[FidelityName | None, "resource of one evaluation: epochs or shift_depth; none if left out"] = (

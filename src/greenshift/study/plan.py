@@ -1,14 +1,14 @@
 """Everything about a study that is fixed before its first evaluation."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from greenshift.budget import Budget, parse_budget
 from greenshift.config import StudyConfig, constraints
 from greenshift.design import Design, Optimization, Recipe
 from greenshift.errors import InputError
-from greenshift.front import REFERENCE_BASELINE
+from greenshift.front import REFERENCE_BASELINE, study_reference
 from greenshift.objectives import Objective, get_objectives
 from greenshift.optimize import Fidelity, Optimizer, make_fidelity, make_optimizer
 from greenshift.records import DataChoice, Task
@@ -67,8 +67,9 @@ class Plan:
         return cost(self.evaluator.profile(design, self.data), self.target, self.limits.get("size_bytes"))
 
     def known(self, configuration: Mapping[str, Any]) -> dict[str, float]:
-        """Return the objectives of a configuration that no training is needed for, at full fidelity."""
-        return _by_objective(self.cost(self.design(configuration)), (o.name for o in self.objectives if o.known))
+        """Return what is known of a configuration untrained, at full fidelity: objectives and what is limited."""
+        names = [objective.name for objective in self.objectives if objective.known]
+        return _by_objective(self.cost(self.design(configuration)), dict.fromkeys([*names, *self.limits]))
 
     def optimizer(self, planned_trials: int | None) -> Optimizer:
         """Return a fresh optimizer.
@@ -77,16 +78,23 @@ class Plan:
             planned_trials: The trial budget the study was begun with. A budget that grows later must not
                 change what has been proposed already.
         """
+        corner = study_reference((), self.objectives, self.float32)
+        references = {
+            o.name: value if o.reference is not None or o.name in self.float32 else None
+            for o, value in zip(self.objectives, corner, strict=True)
+        }
         return make_optimizer(
             self.config.optimizer,
             space=self.space.configspace,
-            objectives=self.objectives,
-            fidelity=self.fidelity,
+            objectives=tuple(replace(o, reference=references[o.name]) for o in self.objectives),
+            # A front shows full fidelity only, so that is all that counts for the optimizer.
+            fidelity=None if self.fidelity is None else replace(self.fidelity, partial=False),
             known=self.known,
             seed=self.config.seed,
             max_trials=planned_trials,
             warm_start=self.warm_start.configurations,
             prior=self.config.prior,
+            limits=self.limits,
         )
 
     def trial_task(self, trial: int, configuration: dict[str, Any], fidelity: float | None) -> Task:

@@ -143,7 +143,8 @@ class Model:
 
     def _features(self, rows: Matrix, known: Matrix) -> Matrix:
         logs = np.where(known > 0, np.log(np.maximum(known, 1e-300)), known)
-        return np.hstack([self._encoding.features(rows), logs])
+        # What does not fit into a device costs it infinitely much, and tells nothing about the training's cost.
+        return np.hstack([self._encoding.features(rows), np.nan_to_num(logs, nan=0.0, posinf=0.0, neginf=0.0)])
 
     def _expenses(self, state: State) -> list[Expense]:
         features = self._features(state.row[None], state.known[None])[0]

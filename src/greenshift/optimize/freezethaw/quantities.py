@@ -81,10 +81,10 @@ class Quantities:
         return np.array([worst(place, objective) for place, objective in enumerate(self.problem.objectives)])
 
     def feasible(self, known: Matrix) -> NDArray[np.bool_]:
-        """Return which candidates keep every limit on what is known, shape (n,).
+        """Return which candidates keep every limit on what is known, and fit at all, shape (n,).
 
         Args:
             known: Shape (n, len(self.known)).
         """
         bounds = np.array([self.problem.limits.get(name, math.inf) for name in self.known])
-        return np.asarray((known <= bounds).all(axis=1))
+        return np.asarray(((known <= bounds) & np.isfinite(known)).all(axis=1))
