@@ -43,7 +43,9 @@ def init(
 @with_study_options
 def search(
     study: Path | None = typer.Argument(None, help="study.toml of greenshift init; options override it."),
-    store: Path | None = typer.Option(None, "--store", help="Run folder; the same folder resumes. [runs/DATA-MODEL]"),
+    store: Path | None = typer.Option(
+        None, "--store", help="Run folder; the same folder resumes. [runs/DATA-MODEL, or TABLE-replay]"
+    ),
     as_json: bool = JSON_OPTION,
     **given: Any,
 ) -> None:
@@ -53,7 +55,8 @@ def search(
     if worth is not None:
         bound, budget = (format_quantity(value, "J") for value in (worth.bound_j, worth.budget_j))
         typer.echo(f"budget auto: {budget}; no search for {worth.target} could save more than {bound}", err=True)
-    folder = store or Path("runs") / f"{Path(config.data).name}-{config.model.replace(':', '-')}"
+    replayed = "" if config.replay is None else f"{Path(config.replay).name.partition('.')[0]}-replay"
+    folder = store or Path("runs") / (replayed or f"{Path(config.data).name}-{config.model.replace(':', '-')}")
     from greenshift.cli.progress import ProgressDisplay
     from greenshift.study import StudyInterrupted, run_study
 

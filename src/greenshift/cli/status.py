@@ -38,6 +38,7 @@ def status(store: Path = STORE, as_json: bool = JSON_OPTION) -> None:
                 "hypervolume": volume,
                 "consumption": dataclasses.asdict(consumed),
                 "budget": config.budget,
+                "replay": config.replay,
             }
         )
         return
@@ -45,6 +46,7 @@ def status(store: Path = STORE, as_json: bool = JSON_OPTION) -> None:
     print_facts(
         {
             "study": f"{config.model} on {config.data} for {config.target}, space {config.space}, {config.optimizer}",
+            **({} if config.replay is None else {"replay": f"nothing was trained: all of it is from {config.replay}"}),
             "state": "running" if running else "not running",
             "trials": f"{counts['ok']} ok, {counts['failed']} failed, {counts['infeasible']} refused",
             "front": f"{len(points)} points, hypervolume {volume:.3f}",

@@ -11,7 +11,7 @@ from greenshift.front import REFERENCE_BASELINE
 from greenshift.objectives import Objective, get_objectives
 from greenshift.optimize import Fidelity, Optimizer, make_fidelity, make_optimizer
 from greenshift.records import DataChoice, Task
-from greenshift.space import SearchSpace, make_space
+from greenshift.space import SearchSpace
 from greenshift.study.evaluator import Evaluator
 from greenshift.targets import Cost, Target, cost, load_target
 
@@ -152,7 +152,7 @@ def make_plan(config: StudyConfig, evaluator: Evaluator) -> Plan:
         evaluator=evaluator,
         data=data,
         target=target,
-        space=make_space(config.space, depth=depth, fidelity=config.fidelity, seed=config.seed),
+        space=evaluator.space(config.space, depth=depth, fidelity=config.fidelity, seed=config.seed),
         fidelity=fidelity,
         objectives=get_objectives(config.objectives),
         budget=parse_budget(config.budget),
