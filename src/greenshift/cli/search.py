@@ -79,6 +79,8 @@ def search(
         )
         return
     typer.echo(f"{summary.detail}. Store: {shell_path(folder)}")
+    if config.replay is not None:
+        typer.echo(f"nothing was trained: every evaluation is {summary.consumption.source}")
     if summary.nearest is not None:
         near = summary.nearest
         raise StudyError(

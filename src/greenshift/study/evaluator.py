@@ -56,13 +56,14 @@ def torch_evaluator() -> Evaluator:
     )
 
 
-def replay_evaluator(config: StudyConfig) -> Evaluator:
-    """Return functions that look everything up in the study's table; needs no torch.
+def replay_evaluator(config: StudyConfig) -> Evaluator | None:
+    """Return functions that look everything up in the study's table, None if it has none; needs no torch.
 
     Raises:
         InputError: If the table cannot be read, or the study asks for what it does not hold.
     """
-    assert config.replay is not None
+    if config.replay is None:
+        return None
     table = load_table(Path(config.replay))
     check_settings(config, table)
     replay = Replay(table)

@@ -52,8 +52,7 @@ def run_study(
         config: What to do.
         folder: The run folder; it is made if it does not exist.
         on_event: Called after everything that happens; what it raises ends the study.
-        evaluator: Functions that build, train and measure networks; those of the study's table, or the real
-            ones, if left out.
+        evaluator: Functions that build, train and measure networks; the table's or the real ones if left out.
 
     Returns:
         Why the study stopped, its front and what it consumed.
@@ -64,8 +63,7 @@ def run_study(
         StudyInterrupted: If SIGINT or SIGTERM came; what had finished is in the store, and the same call
             goes on.
     """
-    if evaluator is None and config.replay is not None:
-        evaluator = replay_evaluator(config)
+    evaluator = evaluator or replay_evaluator(config)
     meter = session_meter if evaluator is None else evaluator.meter
     ledger = Ledger(meter(config.cpu_watts))
     with ExitStack() as stack:
