@@ -54,8 +54,8 @@ GRIDS: dict[str, dict[str, list[Any]]] = {
     "digits": {**COMMON, "weight_bits": [2, 3, 4, 5], "shift_depth": [1, 2, 3, 4, 5]},
     "fashion-mnist": {**COMMON, "weight_bits": [2, 3, 4], "shift_depth": [1, 3, 5]},
 }
-EPOCHS = {"digits": 18, "fashion-mnist": 9}
-TRAIN_LIMIT = {"digits": None, "fashion-mnist": 2000}
+EPOCHS = {"digits": 9, "fashion-mnist": 9}
+TRAIN_LIMIT = {"digits": None, "fashion-mnist": 1000}
 
 
 def configurations(grid: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
