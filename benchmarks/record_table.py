@@ -146,7 +146,10 @@ def record_all(name: str, seed: int, path: Path) -> None:
     torch.set_num_threads(1)
     wanted = heading(name, seed)
     if path.exists():
-        first, *rest = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_text(encoding="utf-8")
+        whole = text[: text.rfind("\n") + 1]  # a recording that was killed may have left a part of a line
+        path.write_text(whole, encoding="utf-8")
+        first, *rest = whole.splitlines()
         if json.loads(first) != wanted:
             raise SystemExit(f"{path} is another recording; move it away")
         done = [json.loads(line)["configuration"] for line in rest]

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from greenshift.config import StudyConfig
 from greenshift.front import comparable
 from greenshift.replay import check_settings, load_table, with_table
-from greenshift.config import StudyConfig
 from greenshift.store import Store
 
 TABLES = Path(__file__).parent.parent.parent / "benchmarks" / "tables"
@@ -66,10 +66,12 @@ def test_a_replayed_search_has_the_front_of_what_it_was_told(call, tmp_path):
     with Store.open(store) as opened:
         told = comparable(opened.evaluations())
     table = load_table(DIGITS)
-    points = np.array([
-        [values["error"], values["energy_j"]]
-        for values in (table.evaluate(e.configuration, table.epochs, "asic-45nm") for e in told)
-    ])
+    points = np.array(
+        [
+            [values["error"], values["energy_j"]]
+            for values in (table.evaluate(e.configuration, table.epochs, "asic-45nm") for e in told)
+        ]
+    )
     assert len(points) + json.loads(said.out)["progress"]["failed"] == 60
     no_worse = (points[:, None] <= points[None]).all(2)
     better = (points[:, None] < points[None]).any(2)

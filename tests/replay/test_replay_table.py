@@ -45,7 +45,7 @@ def test_cost_accumulates_and_a_continuation_costs_the_difference():
     assert (reading.wall_s, reading.cpu_s, reading.energy_j) == pytest.approx((1.03, 1.03, 4.12))
     assert reading.interval_j == pytest.approx((2.06, 8.24))
     assert reading.provenance == "estimated"
-    assert reading.source == "replayed from sample, recorded on 2026-11-21 as a guess"
+    assert reading.source == "replayed from sample, recorded on 2026-11-21 as a guess; seconds are of CPU time"
 
 
 def test_a_failure_is_one_from_its_epoch_on_and_costs_no_more_after_it():

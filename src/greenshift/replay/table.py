@@ -199,7 +199,8 @@ class Table:
             cpu_s=cpu_s,
             energy_j=energy_j,
             provenance=recorded.provenance,
-            source=f"replayed from {self.source}, recorded on {self.recording.date} as {recorded.source}",
+            source=f"replayed from {self.source}, recorded on {self.recording.date} as {recorded.source}; "
+            "seconds are of CPU time",
             coverage=recorded.coverage,
             method=recorded.method,
             interval_j=None if shares is None else (energy_j * shares[0], energy_j * shares[1]),
