@@ -24,7 +24,7 @@ def recorder(tmp_path, monkeypatch):
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
     monkeypatch.setitem(script.GRIDS, "digits", GRID)
-    monkeypatch.setattr(script, "FIXED", {**script.FIXED, **FIXED})
+    monkeypatch.setitem(script.FIXED, "digits", {**script.COMMON, **FIXED})
     monkeypatch.setitem(script.EPOCHS, "digits", 2)
     monkeypatch.setitem(script.TRAIN_LIMIT, "digits", 100)
     monkeypatch.setattr(script, "OUTPUT", tmp_path / "tables")
