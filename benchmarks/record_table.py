@@ -44,7 +44,10 @@ GRID: dict[str, list[Any]] = {
     "optimizer": ["SGD", "Adam"],
     "lr": [0.003, 0.02, 0.1],
 }
-GRIDS = {"digits": {"act_fraction_bits": [2, 4], **GRID}, "fashion-mnist": GRID}
+GRIDS = {
+    "digits": {**GRID, "shift_depth": [1, 2, 3, 4, 5], "act_fraction_bits": [2, 4]},
+    "fashion-mnist": GRID,
+}
 COMMON = {
     "batch_size": 64,
     "momentum": 0.9,
