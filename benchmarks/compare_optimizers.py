@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from greenshift.config import parse_budget
+from greenshift.budget import parse_budget
 from greenshift.front import front, front_hypervolume, hypervolume_curve, objective_values, study_reference
 from greenshift.objectives import get_objectives
 from greenshift.store import Store

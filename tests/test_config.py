@@ -6,15 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from greenshift.budget import Budget, parse_budget
 from greenshift.config import (
-    Budget,
     StudyConfig,
     constraints,
     from_mapping,
     identity,
     load_config,
     meaning,
-    parse_budget,
     to_mapping,
     to_toml,
 )
@@ -26,6 +25,8 @@ FULL = StudyConfig(
     data_dir='/data/with "quotes" and \\ and \t',
     model="package.module:größe",
     target="asic-45nm",
+    warm_start=("runs/a, with a comma", "runs/b"),
+    prior={"lr": 0.05, "weight_bits": 4, "odd name": "PS"},
     fidelity="shift_depth",
     fidelity_min=2,
     fidelity_max=20,
@@ -80,6 +81,10 @@ def test_unknown_key_names_the_closest():
     [
         ({"seed": True}, "seed must be a whole number, not True"),
         ({"seed": -1}, "seed must be between"),
+        ({"warm_start": "runs/a"}, "warm_start must be a list of texts"),
+        ({"prior": "lr=0.1"}, "prior must be a table of texts and numbers, not 'lr=0.1'"),
+        ({"prior": {"lr": [0.1]}}, "prior must be a table of texts and numbers"),
+        ({"prior": {"lr": True}}, "prior must be a table of texts and numbers"),
         ({"seed": 1.5}, "seed must be a whole number"),
         ({"data": 3}, "data must be a text, not 3"),
         ({"objectives": "error"}, "objectives must be a list of texts"),
@@ -189,10 +194,11 @@ def test_whole_budgets_are_exact(trials):
 
 def test_identity_is_what_makes_a_study():
     same = dataclasses.replace(
-        FULL, budget="1s", workers=1, threads=1, data_dir=None, baselines=True, objectives=("error",)
+        FULL, budget="1s", workers=1, threads=1, data_dir=None, baselines=True, objectives=("error",), warm_start=()
     )
     assert identity(same) == identity(dataclasses.replace(FULL, objectives=("error",)))
-    for field, value in (("seed", 1), ("target", "cortex-m0"), ("max_energy", None), ("validation_share", 0.5)):
+    changes = {"seed": 1, "target": "cortex-m0", "max_energy": None, "validation_share": 0.5, "prior": None}
+    for field, value in changes.items():
         assert identity(dataclasses.replace(FULL, **{field: value})) != identity(FULL)
 
 

@@ -15,7 +15,7 @@ from source_tree import Import, all_imports, imports_of, module_names
 # Lowest first. A part may import from the layers below its own, and within itself.
 LAYERS = (
     ("errors",),
-    ("amounts", "objectives", "pareto", "profile", "schemes"),
+    ("amounts", "budget", "objectives", "pareto", "profile", "schemes", "toml_text"),
     ("design", "quantities"),
     ("config", "energy"),
     ("records",),
@@ -42,10 +42,24 @@ TORCH_SIDE = {
 RANKS = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 
 # Slow to import, or optional: for torch-free modules inside functions only.
-HEAVY = {"torch", "torchvision", "timm", "pytorch_optimizer", "safetensors", "sklearn", "smac", "codecarbon", "PIL"}
+HEAVY = {
+    *("torch", "torchvision", "timm", "pytorch_optimizer", "safetensors"),
+    *("sklearn", "smac", "pymoo", "botorch", "gpytorch", "codecarbon", "PIL"),
+}
 
-# Modules that wrap an optional library are themselves imported inside functions only.
-WRAPPERS = {"greenshift.optimize.smac": "smac", "greenshift.optimize.smac_facade": "smac"}
+# Modules that wrap an optional library, or one that is slow to import, are themselves imported inside functions only.
+_TENSORS = {"torch", "botorch", "gpytorch"}
+WRAPPERS = {
+    "greenshift.optimize.smac": {"smac"},
+    "greenshift.optimize.smac_facade": {"smac"},
+    "greenshift.optimize.nsga2": {"pymoo"},
+    "greenshift.optimize.nsga2_variation": {"pymoo"},
+    "greenshift.optimize.freezethaw": _TENSORS,
+    **{
+        f"greenshift.optimize.freezethaw.{module}": _TENSORS
+        for module in ("beliefs", "choice", "improvement", "optimizer", "surrogate")
+    },
+}
 
 DISTRIBUTIONS = {
     "PIL": "pillow",
@@ -77,7 +91,10 @@ def above_the_line(imports: list[Import] | tuple[Import, ...]) -> list[str]:
         for found in imports
         if part(found.module) not in TORCH_SIDE
         and not found.deferred
-        and (found.name.split(".")[0] in HEAVY - {WRAPPERS.get(found.module)} or part(found.name) in TORCH_SIDE)
+        and (
+            found.name.split(".")[0] in HEAVY - WRAPPERS.get(found.module, set())
+            or (part(found.name) in TORCH_SIDE and found.name.startswith("greenshift."))
+        )
     ]
 
 
@@ -136,7 +153,7 @@ def test_what_every_install_needs_is_no_extra():
         if not found.deferred
         and (top := found.name.split(".")[0]) not in sys.stdlib_module_names
         and top != "greenshift"
-        and top != WRAPPERS.get(found.module)
+        and top not in WRAPPERS.get(found.module, set())
         and DISTRIBUTIONS.get(top, top).lower() not in core
     ]
     assert missing == []

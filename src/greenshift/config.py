@@ -3,7 +3,6 @@
 import dataclasses
 import difflib
 import math
-import re
 import tomllib
 import types
 import typing
@@ -13,11 +12,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
 from greenshift.amounts import make_fleet, parse_time
+from greenshift.budget import AUTO_BUDGET, parse_budget
 from greenshift.design import ScheduleName
 from greenshift.errors import InputError
 from greenshift.objectives import Constraint, get_objectives, parse_constraint
-
-AUTO_BUDGET = "auto"  # the joules that a search could be worth (`greenshift.accounts.resolve_budget`)
+from greenshift.toml_text import toml_value
 
 FidelityName = Literal["epochs", "shift_depth"]
 Augmentation = Literal["none", "crop", "crop-flip"]
@@ -29,27 +28,12 @@ _CONSTRAINT_FIELDS = {
     "max_memory": "peak_memory_bytes",
 }
 
-# A study stays the same study with another budget or fleet, on other hardware, with the data in another folder,
-# or with its baselines added later. The two figures that turn CPU time into carbon belong to it only if
-# carbon is an objective.
-_NOT_IDENTITY = frozenset({"data_dir", "budget", "workers", "threads", "baselines", "fleet", "rate", "lifetime"})
+# A study stays the same study with another budget, fleet or end, on other hardware, with the data in another folder,
+# with its baselines added later, or with the studies moved that it began from: what it took from them is in its
+# store. The two figures that turn CPU time into carbon belong to it only if carbon is an objective.
+_NOT_IDENTITY = frozenset({"data_dir", "warm_start", "budget", "workers", "threads", "baselines"})
+_NOT_IDENTITY |= {"fleet", "rate", "lifetime", "stop_when_unprofitable"}
 _CARBON_FIELDS = frozenset({"cpu_watts", "carbon_intensity_g_per_kwh"})
-
-
-@dataclass(frozen=True)
-class Budget:
-    """Limits of a study as totals over all its runs, whichever is reached first; None means no limit.
-
-    Attributes:
-        trials: Finished evaluations of the search: those that ended `ok` or `failed`. Baselines and
-            configurations refused by a constraint do not count.
-        seconds: Wall time of the search, in s.
-        energy_j: Energy of the search on this machine, in J.
-    """
-
-    trials: int | None = None
-    seconds: float | None = None
-    energy_j: float | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +52,8 @@ class StudyConfig:
     target: Annotated[str, "device of the cost model: a name of the catalog or a TOML file"] = "cortex-m4"
     space: Annotated[str, "search space"] = "paper"
     optimizer: Annotated[str, "search method"] = "random"
+    warm_start: Annotated[tuple[str, ...], "run folders of earlier studies whose fronts the search begins with"] = ()
+    prior: Annotated[Mapping[str, Any] | None, "values believed to be good, by hyperparameter, such as lr=0.1"] = None
     fidelity: Annotated[FidelityName | None, "resource of one evaluation: epochs or shift_depth; none if left out"] = (
         None
     )
@@ -85,6 +71,7 @@ class StudyConfig:
     fleet: Annotated[int | None, "devices that will run the network; 1 if left out"] = None
     rate: Annotated[str | None, "inferences of each device, such as 1/s"] = None
     lifetime: Annotated[str | None, "how long the devices will run, such as 3y"] = None
+    stop_when_unprofitable: Annotated[bool, "stop once a joule of search is expected to save less than one"] = False
     seed: Annotated[int, "seed of the search, the data split, the weights and the batches"] = 0
     workers: Annotated[int, "evaluations at a time; 1 trains in this process"] = 1
     threads: Annotated[int, "threads of one training"] = 1
@@ -130,8 +117,8 @@ def constraints(config: StudyConfig) -> tuple[Constraint, ...]:
 def identity(config: StudyConfig) -> dict[str, Any]:
     """Return the fields that make two runs the same study, as JSON values.
 
-    Left out are `budget`, the fleet, `workers`, `threads`, `data_dir` and `baselines`, which a later run may
-    change, and, unless `emissions_g` is an objective, `cpu_watts` and `carbon_intensity_g_per_kwh`.
+    Left out are what ends the search, the fleet, `workers`, `threads`, `data_dir`, `warm_start` and `baselines`, which
+    a later run may change, and, unless `emissions_g` is an objective, `cpu_watts` and `carbon_intensity_g_per_kwh`.
     """
     left_out = _NOT_IDENTITY if "emissions_g" in config.objectives else _NOT_IDENTITY | _CARBON_FIELDS
     return {name: value for name, value in to_mapping(config).items() if name not in left_out}
@@ -140,8 +127,7 @@ def identity(config: StudyConfig) -> dict[str, Any]:
 def to_mapping(config: StudyConfig) -> dict[str, Any]:
     """Return all fields as JSON values; `from_mapping` is the inverse."""
     values = dataclasses.asdict(config)
-    values["objectives"] = list(config.objectives)
-    return values
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 def from_mapping(values: Mapping[str, Any], source: str = "study") -> StudyConfig:
@@ -186,51 +172,8 @@ def to_toml(config: StudyConfig) -> str:
     for f in dataclasses.fields(StudyConfig):
         value = getattr(config, f.name)
         lines.append(f"# {meaning(f.name)}")
-        lines.append(f"# {f.name} =" if value is None else f"{f.name} = {_toml_value(value)}")
+        lines.append(f"# {f.name} =" if value is None else f"{f.name} = {toml_value(value)}")
     return "\n".join(lines) + "\n"
-
-
-_BUDGET_UNITS: dict[str, tuple[str, float]] = {
-    "trial": ("trials", 1),
-    "trials": ("trials", 1),
-    "s": ("seconds", 1),
-    "m": ("seconds", 60),
-    "min": ("seconds", 60),
-    "h": ("seconds", 3600),
-    "J": ("energy_j", 1),
-    "kJ": ("energy_j", 1e3),
-    "MJ": ("energy_j", 1e6),
-    "Wh": ("energy_j", 3600),
-    "kWh": ("energy_j", 3.6e6),
-}
-
-
-def parse_budget(text: str) -> Budget:
-    """Read a budget such as `8trials`, `20min` or `8trials,120s,50kJ`.
-
-    Raises:
-        InputError: If a part is no positive number with a known unit, a quantity is limited twice, or the
-            budget is `auto`, which only the accounts can turn into joules.
-    """
-    limits: dict[str, float] = {}
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*([A-Za-z]+)\s*", part)
-        if match is None or match[2] not in _BUDGET_UNITS:
-            raise InputError(
-                f"budget: '{part.strip()}' is not a positive number with one of {', '.join(_BUDGET_UNITS)}; "
-                "write for example 8trials,120s,50kJ"
-            )
-        quantity, factor = _BUDGET_UNITS[match[2]]
-        value = float(match[1]) * factor
-        if not 0 < value < math.inf:
-            raise InputError(f"budget: '{part.strip()}' must be above zero and finite")
-        if quantity == "trials" and value != int(value):
-            raise InputError(f"budget: '{part.strip()}' is not a whole number of trials")
-        if quantity in limits:
-            raise InputError(f"budget: '{text}' limits {quantity.removesuffix('_j')} twice; give it once")
-        limits[quantity] = value
-    trials = limits.get("trials")
-    return Budget(None if trials is None else int(trials), limits.get("seconds"), limits.get("energy_j"))
 
 
 def _checked(name: str, value: Any, hint: Any) -> Any:
@@ -242,6 +185,9 @@ def _checked(name: str, value: Any, hint: Any) -> Any:
         if typing.get_origin(kind) is tuple and isinstance(value, list | tuple):
             if all(isinstance(item, str) for item in value):
                 return tuple(value)
+        elif typing.get_origin(kind) is Mapping and isinstance(value, Mapping):
+            if all(isinstance(item, str | int | float) and not isinstance(item, bool) for item in value.values()):
+                return dict(value) or None
         elif kind is float and isinstance(value, int | float) and not isinstance(value, bool):
             if math.isfinite(value):
                 return float(value)
@@ -255,6 +201,8 @@ def _kind_name(kind: Any) -> str:
         return " or ".join(f"'{choice}'" for choice in typing.get_args(kind))
     if typing.get_origin(kind) is tuple:
         return "a list of texts"
+    if typing.get_origin(kind) is Mapping:
+        return "a table of texts and numbers"
     return {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}.get(kind, "")
 
 
@@ -265,6 +213,11 @@ def _check_ranges(config: StudyConfig) -> None:
             raise InputError(f"{name} must be at least 1, not {value}")
     if not 0 <= config.seed < 2**32:
         raise InputError(f"seed must be between 0 and {2**32 - 1}, not {config.seed}")
+    if config.stop_when_unprofitable and (config.rate is None or config.lifetime is None):
+        raise InputError("stop_when_unprofitable: say how much the network will be used; set rate and lifetime")
+    missing = [name for name in ("error", "energy_j") if name not in config.objectives]
+    if config.stop_when_unprofitable and missing:
+        raise InputError(f"stop_when_unprofitable: weighs error and energy; add {missing[0]} to the objectives")
     if not 0 < config.validation_share < 1:
         raise InputError(f"validation_share must lie between 0 and 1, not {config.validation_share}")
     if config.cpu_watts is not None and config.cpu_watts <= 0:
@@ -277,20 +230,3 @@ def _check_ranges(config: StudyConfig) -> None:
         raise InputError("epochs and fidelity = 'epochs' exclude each other; set fidelity_max instead of epochs")
     if config.fidelity_min and config.fidelity_max and config.fidelity_min > config.fidelity_max:
         raise InputError(f"fidelity_min {config.fidelity_min} is above fidelity_max {config.fidelity_max}")
-
-
-def _toml_value(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, tuple):
-        return "[" + ", ".join(map(_toml_value, value)) + "]"
-    if isinstance(value, str):
-        escaped = "".join(_toml_character(character) for character in value)
-        return f'"{escaped}"'
-    return repr(value)
-
-
-def _toml_character(character: str) -> str:
-    if character in '"\\':
-        return "\\" + character
-    return f"\\u{ord(character):04x}" if ord(character) < 32 or ord(character) == 127 else character

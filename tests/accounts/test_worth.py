@@ -4,19 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenshift.accounts import Worth, resolve_budget
-from greenshift.accounts.worth import AUTO_TRAININGS, Cheapest, Training, cheapest_design, worth_of
+from greenshift.accounts import Training, Worth, worth_of
+from greenshift.accounts.worth import AUTO_TRAININGS, Cheapest, cheapest_design
 from greenshift.amounts import Amount, Fleet
-from greenshift.config import StudyConfig, identity, parse_budget
+from greenshift.config import StudyConfig
 from greenshift.design import Recipe
-from greenshift.errors import InputError, StudyError
+from greenshift.energy import Reading
+from greenshift.errors import InputError
 from greenshift.networks import profile_design, weighted_layers
 from greenshift.records import DataChoice
 from greenshift.space import make_space
 from greenshift.targets import cost, load_target
 
 STUDY = StudyConfig(data="digits", model="tiny_cnn", budget="auto", train_limit=60, epochs=2)
-USE = {"fleet": 1000, "rate": "1/s", "lifetime": "3y"}
 
 
 def worth(inferences=1e6, float32=3e-3, cheapest=1e-3, training_j=10.0, factor=1.5):
@@ -64,6 +64,19 @@ def test_the_budget_is_never_above_the_bound_nor_below_one_training(inferences, 
         assert found.bound_j < training_j
 
 
+def test_what_finding_out_took_is_part_of_the_search():
+    found = worth(factor=1.0, training_j=100.0)
+    probed = [
+        dataclasses.replace(found, probe=Reading(1.0, 1.0, energy_j, "estimated", "meter", ("cpu",)))
+        for energy_j in (50.0, 1900.0, 1901.0, None)
+    ]
+    assert [one.probe_j for one in (found, *probed)] == [0.0, 50.0, 1900.0, 1901.0, None]
+    assert [one.verdict for one in probed[:3]] == ["worth searching", "worth searching", "not worth searching"]
+    cheap = dataclasses.replace(probed[0], training=Training(Amount(1.0), "given"))
+    assert cheap.budget_j == pytest.approx(AUTO_TRAININGS + 50.0)
+    assert cheap.to_json()["probe_j"] == 50.0
+
+
 @pytest.mark.parametrize("target", ["cortex-m4", "asic-45nm"])
 def test_no_random_configuration_is_cheaper_than_the_cheapest(target):
     config = dataclasses.replace(STUDY, target=target)
@@ -82,6 +95,8 @@ def test_a_real_plan_meters_a_short_training():
     assert found.bound_j > 0
     assert found.training.energy.energy_j > 0
     assert "scaled to 120" in found.training.source
+    # One epoch on 48 images went into two trainings of 48; the search for the cheapest design comes on top.
+    assert found.probe_j > 2 * found.training.energy.energy_j / 2.5
 
 
 def test_missing_data_leave_the_bound(tmp_path):
@@ -90,29 +105,7 @@ def test_missing_data_leave_the_bound(tmp_path):
     assert found.bound_j > 0
     assert found.verdict == "unknown"
     assert "cifar10" in found.to_json()["training_source"]
-    assert worth_of(config, Fleet(1, 1.0), 1e6, training_j=1e-9).verdict == "worth searching"
-
-
-def test_auto_becomes_joules_within_the_bound():
-    config, found = resolve_budget(dataclasses.replace(STUDY, **USE))
-    assert 0 < parse_budget(config.budget).energy_j <= found.bound_j
-    assert identity(config) == identity(STUDY)
-
-
-def test_another_budget_stays_as_it_is():
-    config = StudyConfig(budget="3trials")
-    assert resolve_budget(config) == (config, None)
-
-
-def test_auto_needs_to_know_the_use():
-    for use in ({}, {"rate": "1/s"}, {"lifetime": "3y"}):
-        with pytest.raises(InputError, match="budget auto: say how much"):
-            resolve_budget(dataclasses.replace(STUDY, **use))
-
-
-def test_a_search_that_is_not_worth_it_is_refused():
-    with pytest.raises(StudyError, match="not worth searching"):
-        resolve_budget(dataclasses.replace(STUDY, fleet=1, rate="1/y", lifetime="1y"))
+    assert worth_of(config, Fleet(1, 1.0), 1e9, Training(Amount(1e-9), "as given")).verdict == "worth searching"
 
 
 @pytest.mark.parametrize("bad", [{"rate": "often"}, {"fleet": 3}, {"fleet": 0, "rate": "1/s"}, {"lifetime": "long"}])

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from greenshift.store import Store
+
 RESULTS = Path(__file__).parents[2] / "docs/results/fashion-mnist-resnet20"
 
 
@@ -192,6 +194,8 @@ def test_plan_scales_with_the_use(call):
     assert ten["interval"] == pytest.approx([10 * bound for bound in one["interval"]])
     assert ten["verdict"] == "worth searching"
     assert ten["budget_j"] <= ten["bound_j"]
+    assert ten["probe_j"] > 0
+    assert "CPU time" in ten["probe_source"]
 
 
 def test_plan_can_say_that_it_is_not_worth_it(call):
@@ -207,11 +211,34 @@ def test_search_with_an_automatic_budget(call, tmp_path):
     found = read(call("search", *quick, "--budget", "auto", *use, "--store", tmp_path / "a", "--json"))
     assert found["reason"] == "budget"
     assert read(call("status", tmp_path / "a", "--json"))["budget"].endswith("J")
+    with Store.open(tmp_path / "a") as store:
+        probe, run = store.sessions()
+    assert (probe.state, run.state) == ("probe", "finished")
+    assert probe.reading.energy_j > 0
+    spent_j = pytest.approx(probe.reading.energy_j + run.reading.energy_j)
+    assert found["consumption"]["energy_j"] == spent_j
+    assert found["progress"]["energy_j"] == spent_j
+    assert read(call("ledger", tmp_path / "a", "--json"))["stages"]["search"]["energy_j"] == spent_j
+    card = read(call("card", tmp_path / "a", "--json"))
+    assert "1 runs of the search and 1 that found its budget" in card["items"]["runs counted"]
     said = call("search", *quick, "--budget", "auto", "--rate", "1/y", "--lifetime", "1y", "--store", tmp_path / "b")
     assert said.code == 1
     assert "not worth searching" in said.complaint
+    assert "finding that out took" in said.complaint
     assert not (tmp_path / "b").exists()
     assert call("search", *quick, "--budget", "auto", "--store", tmp_path / "b").code == 2
+
+
+def test_a_search_that_stops_when_it_does_not_pay(call, tmp_path):
+    quick = ("--epochs", "1", "--train-limit", "60", "--no-baselines", "--stop-when-unprofitable")
+    use = ("--rate", "1/y", "--lifetime", "1y", "--budget", "30trials", "--store", tmp_path)
+    found = read(call("search", *quick, *use, "--json"))
+    assert found["reason"] == "unprofitable"
+    assert found["progress"]["ok"] + found["progress"]["failed"] < 30
+    assert read(call("status", tmp_path, "--json"))["stopped"]["detail"] == found["detail"]
+    assert call("report", tmp_path).code == 0
+    assert "The search stopped: one more joule" in (tmp_path / "report.html").read_text()
+    assert "--stop-when-unprofitable" in (tmp_path / "report.html").read_text()
 
 
 def test_the_report_says_whether_the_order_survives_other_tables(call, finished_store, tmp_path):

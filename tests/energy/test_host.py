@@ -248,11 +248,32 @@ def test_a_gpu_that_is_shared_is_not_covered_and_the_source_says_why(monkeypatch
     assert "process 1 was on it too" in reading.source
 
 
-def test_a_gpu_that_cannot_be_used_is_none(monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-1")
+@pytest.mark.parametrize(
+    ("visible", "reason"), [("MIG-1", "GPU MIG-1 cannot be used"), ("", "CUDA_VISIBLE_DEVICES hides every GPU")]
+)
+def test_a_gpu_that_cannot_be_used_is_not_covered_and_the_source_says_why(monkeypatch, visible, reason):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     monkeypatch.setitem(sys.modules, "pynvml", fake_nvml())
     monkeypatch.setattr(host, "rapl_probe", lambda: Probe(False, "none"))
-    assert isinstance(best_meter(), CpuTimeMeter)
+    meter = best_meter(2.0)
+    meter.start()
+    reading = meter.stop()
+    assert reading.energy_j == pytest.approx(2.0 * reading.cpu_s)
+    assert reading.coverage == ("cpu",)
+    assert "GPU not counted: NVML: " in reading.source
+    assert reason in reading.source
+
+
+def test_a_gpu_whose_library_is_missing_is_not_taken_for_none(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    monkeypatch.setattr(host, "rapl_probe", lambda: Probe(False, "none"))
+    monkeypatch.setattr(host, "gpu_present", lambda: True)
+    ledger = Ledger(session_meter(2.0))
+    first, second = ledger.run(), ledger.run()
+    ledger.end()
+    assert "GPU not counted: the package nvidia-ml-py is not installed" in first.source
+    assert second.source == first.source
+    assert second.energy_j == pytest.approx(2.0 * second.cpu_s)
 
 
 def spin(seconds):

@@ -9,6 +9,7 @@ import pytest
 from energy_fakes import NvmlError, fake_nvml, replayed, unsupported
 
 from greenshift.energy import NvmlMeter, nvml_probe
+from greenshift.energy.nvml import gpu_present, usable_gpu_probe
 from greenshift.errors import InputError
 
 # Millijoules and milliwatts of a GPU that takes 70 W idle and 300 W busy, one value every 100 ms.
@@ -162,3 +163,33 @@ def test_what_cannot_be_metered_is_bad_input(nvml):
     nvml(None)
     with pytest.raises(InputError, match="NVML: the package nvidia-ml-py is not installed"):
         NvmlMeter()
+
+
+# ---- whether this process could count it
+
+
+@pytest.mark.parametrize(
+    ("functions", "visible", "available", "reason"),
+    [
+        ({"nvmlDeviceGetTotalEnergyConsumption": lambda _handle: 1}, "1", True, "GPU 1, by its energy counter"),
+        ({"nvmlDeviceGetPowerUsage": lambda _handle: 1}, "0", True, "GPU 0, by its power"),
+        ({}, "0", False, "GPU 0 gives neither energy nor power: Not Supported"),
+        ({}, "MIG-7", False, "GPU 0, GPU 1 is there, but NVML: GPU MIG-7 cannot be used"),
+        ({}, "", False, "CUDA_VISIBLE_DEVICES hides every GPU"),
+    ],
+    ids=["counter", "power", "slice", "slice by name", "hidden"],
+)
+def test_whether_the_gpu_could_be_counted(nvml, monkeypatch, functions, visible, available, reason):
+    nvml(fake_nvml(**functions))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    probe = usable_gpu_probe()
+    assert probe.available is available
+    assert reason in probe.reason
+
+
+def test_a_gpu_is_seen_by_its_device_file(tmp_path):
+    assert not gpu_present(tmp_path)
+    (tmp_path / "nvidiactl").touch()
+    assert not gpu_present(tmp_path)
+    (tmp_path / "nvidia0").touch()
+    assert gpu_present(tmp_path)

@@ -24,7 +24,7 @@ def arguments(**changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"name": "smak"}, "unknown optimizer 'smak'; known: random, smac"),
+        ({"name": "smak"}, "unknown optimizer 'smak'; known: freezethaw, random, smac, hyperband, nsga2"),
         ({"objectives": ()}, "at least one objective"),
         ({"max_trials": 0}, "max_trials must be at least 1, not 0"),
         ({"seed": -1}, "seed must be from 0 to 4294967295, not -1"),
@@ -37,13 +37,14 @@ def test_bad_input_is_one_clear_line(changes, message):
 
 
 def test_names_are_those_of_the_contract():
-    assert {"random", "smac"} <= set(optimizer_names())
+    assert {"random", "smac", "hyperband", "nsga2"} <= set(optimizer_names())
 
 
-def test_missing_smac_says_how_to_get_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "smac", None)
-    with pytest.raises(InputError, match=r"pip install 'greenshift\[smac\]'"):
-        make_optimizer(**arguments(name="smac"))
+@pytest.mark.parametrize(("name", "library"), [("smac", "smac"), ("nsga2", "pymoo")])
+def test_a_missing_library_says_how_to_get_it(name, library, monkeypatch):
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(InputError, match=rf"pip install 'greenshift\[{name}\]'"):
+        make_optimizer(**arguments(name=name))
 
 
 def test_smac_and_torch_are_imported_only_when_asked_for():
@@ -51,7 +52,7 @@ def test_smac_and_torch_are_imported_only_when_asked_for():
         "import sys, greenshift.space, greenshift.optimize as o, greenshift.objectives as g\n"
         "s = greenshift.space.make_space('paper', depth=20, fidelity=None)\n"
         "o.make_optimizer('random', space=s.configspace, objectives=g.get_objectives(('error',))).ask(1)\n"
-        "assert not {'smac', 'torch', 'sklearn'} & sys.modules.keys()"
+        "assert not {'smac', 'torch', 'sklearn', 'pymoo'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
 

@@ -23,11 +23,12 @@ from greenshift.objectives import get_objectives
 from greenshift.optimize import Fidelity, make_fidelity, make_optimizer, optimizer_names
 
 NAMES = ("error", "energy_j", "latency_s")
+LIBRARIES = {"smac": "smac", "nsga2": "pymoo", "freezethaw": "botorch"}
 OPTIMIZERS = [
     pytest.param(
         name,
         marks=pytest.mark.skipif(
-            name == "smac" and importlib.util.find_spec("smac") is None, reason="smac is not installed"
+            importlib.util.find_spec(LIBRARIES.get(name, "ConfigSpace")) is None, reason="its library is not installed"
         ),
     )
     for name in optimizer_names()

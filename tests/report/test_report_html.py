@@ -136,6 +136,8 @@ def test_a_report_that_cannot_be_written_is_bad_input(tmp_path: Path) -> None:
 def test_the_command_line_gives_the_same_study_again() -> None:
     config = StudyConfig(
         data="my images@64",
+        warm_start=("runs/my first, with a comma", "runs/second"),
+        prior={"lr": 0.05, "weight_bits": 4, "shift_type": "PS"},
         fidelity="epochs",
         fidelity_min=3,
         fidelity_max=9,

@@ -9,7 +9,7 @@ from typing import Any
 from greenshift.accounts.stages import Account
 from greenshift.quantities import format_count, format_duration, format_quantity
 from greenshift.records import Evaluation
-from greenshift.store import Session
+from greenshift.store import PROBE, Session
 
 NOT_RECORDED = "not recorded"
 
@@ -169,8 +169,11 @@ def _runs(evaluations: Sequence[Evaluation], sessions: Sequence[Session]) -> str
     counts = {name: sum(e.outcome == name for e in trials) for name in ("ok", "failed", "infeasible", "interrupted")}
     words = f"{counts['ok']} ok, {counts['failed']} failed, {counts['interrupted']} interrupted"
     baselines = len(evaluations) - len(trials)
+    probes = sum(session.state == PROBE for session in sessions)
+    found = f" and {probes} that found its budget" if probes else ""
     return (
-        f"{len(sessions)} runs of the search; trials: {words}, {counts['infeasible']} refused untrained; "
+        f"{len(sessions) - probes} runs of the search{found}; "
+        f"trials: {words}, {counts['infeasible']} refused untrained; "
         f"{baselines} baselines; all of them are in the energy"
     )
 

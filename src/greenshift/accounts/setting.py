@@ -6,7 +6,7 @@ from typing import Any
 
 from greenshift.energy import machine
 
-_PACKAGES = ("greenshift", "torch", "numpy", "ConfigSpace", "smac")
+_PACKAGES = ("greenshift", "torch", "numpy", "ConfigSpace", "smac", "pymoo")
 
 
 def record_setting() -> dict[str, Any]:

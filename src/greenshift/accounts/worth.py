@@ -1,27 +1,23 @@
 """Before any search: how much energy a search could ever be worth, and the budget that follows."""
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from greenshift.accounts.break_even import saved_interval
-from greenshift.accounts.stages import ESTIMATED_FACTOR, MEASURED_FACTOR
-from greenshift.amounts import Amount, Fleet, make_fleet, parse_time
-from greenshift.config import AUTO_BUDGET, StudyConfig
-from greenshift.errors import InputError, StudyError
+from greenshift.accounts.training import Training, metered_training
+from greenshift.amounts import Amount, Fleet
+from greenshift.config import StudyConfig
+from greenshift.energy import Metered, Reading, session_meter
+from greenshift.errors import InputError
 from greenshift.records import DataChoice
-from greenshift.targets.uncertainty import product_factor
 
 # A choice: more than this many full trainings is not asked for, however large the fleet.
 AUTO_TRAININGS = 100
 
 SAMPLES = 8
 _LONGEST_RANGE = 64
-_PROBE_IMAGES = 512
-# Assumption: a training's energy follows from a short one of the float32 network within a factor of 1.5.
-_PROBE_FACTOR = 1.5
 
 
 @dataclass(frozen=True)
@@ -38,19 +34,6 @@ class Cheapest:
 
 
 @dataclass(frozen=True)
-class Training:
-    """What one full training takes on this machine.
-
-    Attributes:
-        energy: The energy.
-        source: How it was found, in words.
-    """
-
-    energy: Amount
-    source: str
-
-
-@dataclass(frozen=True)
 class Worth:
     """An upper bound of what a search could save, whatever it finds.
 
@@ -61,6 +44,7 @@ class Worth:
         cheapest: The cheapest design of the space.
         training: One full training here, or None if it is not known.
         missing: Why the training is not known, empty if it is.
+        probe: What working all of this out consumed, or None if nothing was metered.
     """
 
     target: str
@@ -69,6 +53,7 @@ class Worth:
     cheapest: Cheapest
     training: Training | None
     missing: str = ""
+    probe: Reading | None = None
 
     @property
     def bound_j(self) -> float:
@@ -82,24 +67,35 @@ class Worth:
         return self.inferences * low, self.inferences * high
 
     @property
+    def least_j(self) -> float | None:
+        """What a search takes at least, in J: this probe and one training; None if the training is not known."""
+        return None if self.training is None else self.training.energy.energy_j + (self.probe_j or 0.0)
+
+    @property
+    def probe_j(self) -> float | None:
+        """What working this out consumed in J, 0 if nothing was metered, None if the meter could not say."""
+        return 0.0 if self.probe is None else self.probe.energy_j
+
+    @property
     def verdict(self) -> str:
-        """`worth searching`, `not worth searching` if one training costs more than the bound, or `unknown`."""
+        """`worth searching`, `not worth searching` if a search takes more than the bound at least, or `unknown`."""
         if self.bound_j == 0:
             return "not worth searching"
-        if self.training is None:
+        if self.least_j is None:
             return "unknown"
-        return "worth searching" if self.bound_j >= self.training.energy.energy_j else "not worth searching"
+        return "worth searching" if self.bound_j >= self.least_j else "not worth searching"
 
     @property
     def budget_j(self) -> float | None:
         """The budget that `auto` stands for in J, never above the bound; None if a search is not worth it.
 
-        It is the lower end of the bound's interval, but at least one training and at most `AUTO_TRAININGS`.
+        It is the lower end of the bound's interval, but at least one training and at most `AUTO_TRAININGS`,
+        each with the probe, which is part of the search.
         """
-        if self.verdict != "worth searching" or self.training is None:
+        if self.verdict != "worth searching" or self.training is None or self.least_j is None:
             return None
-        one_j = self.training.energy.energy_j
-        return min(max(self.interval[0], one_j), AUTO_TRAININGS * one_j, self.bound_j)
+        most_j = AUTO_TRAININGS * self.training.energy.energy_j + (self.probe_j or 0.0)
+        return min(max(self.interval[0], self.least_j), most_j, self.bound_j)
 
     def to_json(self) -> dict[str, Any]:
         """Return the bound as a JSON object."""
@@ -116,40 +112,48 @@ class Worth:
             "training_j": None if training is None else training.energy.energy_j,
             "training_interval": None if training is None else list(training.energy.interval),
             "training_source": self.missing if training is None else training.source,
+            "probe_j": self.probe_j,
+            "probe_source": None if self.probe is None else self.probe.source,
             "budget_j": self.budget_j,
             "verdict": self.verdict,
         }
 
 
-def worth_of(config: StudyConfig, fleet: Fleet, lifetime_s: float, training_j: float | None = None) -> Worth:
+def worth_of(config: StudyConfig, fleet: Fleet, lifetime_s: float, training: Training | None = None) -> Worth:
     """Return how much a study's search could ever be worth on a fleet. Imports torch.
+
+    All of it is metered: looking for the cheapest design takes energy as two short trainings do.
 
     Args:
         config: The study.
         fleet: Where the network will run.
         lifetime_s: How long, in s.
-        training_j: Energy of one full training in J; metered on a short one if left out.
+        training: One full training, if it is known; metered on a short one if left out.
 
     Raises:
         InputError: If the study names something that does not exist or fit.
     """
+    with Metered(session_meter(config.cpu_watts)) as probe:
+        found = _unmetered(config, fleet.inferences_per_s * lifetime_s, training)
+    return dataclasses.replace(found, probe=probe.reading)
+
+
+def _unmetered(config: StudyConfig, inferences: float, training: Training | None) -> Worth:
     from greenshift.design import Design
     from greenshift.networks import profile_design
     from greenshift.targets import cost, load_target
 
     target = load_target(config.target)
     untouched = cost(profile_design(Design(config.model), DataChoice(config.data, config.data_dir)), target)
-    training, missing = None, ""
-    if training_j is not None:
-        training = Training(Amount(training_j), "as given")
-    else:
+    missing = ""
+    if training is None:
         try:
             training = metered_training(config)
         except InputError as error:  # the bound stands without the data, and the reason is shown
             missing = str(error)
     return Worth(
         target=target.name,
-        inferences=fleet.inferences_per_s * lifetime_s,
+        inferences=inferences,
         float32=Amount(untouched.energy_j, untouched.uncertainty_factor),
         cheapest=cheapest_design(config),
         training=training,
@@ -207,69 +211,6 @@ def _descend(
                 best = found
         if best.energy.energy_j >= before_j:
             return best
-
-
-def metered_training(config: StudyConfig) -> Training:
-    """Return what a full training of the float32 network takes here, from a short one. Imports torch.
-
-    Two trainings of one epoch on few images are made; the second, when everything is warm, is metered, and
-    its energy scaled by images and epochs.
-
-    Args:
-        config: The study.
-
-    Raises:
-        InputError: If the data cannot be loaded or no energy can be metered.
-    """
-    import torch
-
-    from greenshift.design import Design, Recipe
-    from greenshift.energy import meter
-    from greenshift.networks import epochs_range, load_splits, train_design
-
-    torch.set_num_threads(config.threads)
-    data = DataChoice(config.data, config.data_dir, config.validation_share, config.train_limit, config.seed)
-    images = len(load_splits(data)[1].train)
-    probe = dataclasses.replace(data, train_limit=min(images, _PROBE_IMAGES))
-    epochs = config.fidelity_max if config.fidelity == "epochs" and config.fidelity_max else config.epochs
-    design = Design(config.model, recipe=Recipe(epochs=1))
-    train_design(design, probe, epochs=1, seed=0)
-    with meter(config.cpu_watts) as metered:
-        train_design(design, probe, epochs=1, seed=0)
-    reading = metered.reading
-    if reading.energy_j is None:
-        raise InputError("plan: no energy can be metered here; give that of one training")
-    passes = images * (epochs or epochs_range(data)[1])
-    meters = MEASURED_FACTOR if reading.provenance == "measured" else ESTIMATED_FACTOR
-    amount = Amount(reading.energy_j * passes / (probe.train_limit or images), product_factor(meters, _PROBE_FACTOR))
-    source = f"{reading.provenance} on {probe.train_limit} images and scaled to {passes}: {reading.source}"
-    return Training(amount, source)
-
-
-def resolve_budget(config: StudyConfig) -> tuple[StudyConfig, Worth | None]:
-    """Return a study whose budget `auto` has become joules, and the bound it follows from.
-
-    A study with another budget is returned as it is, with None.
-
-    Args:
-        config: The study; `auto` needs its `rate` and `lifetime`.
-
-    Raises:
-        InputError: If rate or lifetime is missing.
-        StudyError: If the search is not worth it.
-    """
-    if config.budget != AUTO_BUDGET:
-        return config, None
-    fleet = make_fleet(config.fleet, config.rate)
-    if fleet is None or config.lifetime is None:
-        raise InputError(
-            "budget auto: say how much the network will be used, such as --fleet 1000 --rate 1/s --lifetime 3y"
-        )
-    worth = worth_of(config, fleet, parse_time("lifetime", config.lifetime))
-    if worth.budget_j is None:
-        reason = worth.missing or f"all that a search could save is {worth.bound_j:.3g} J, less than one training takes"
-        raise StudyError(f"{worth.verdict}: {reason}")
-    return dataclasses.replace(config, budget=f"{math.floor(worth.budget_j * 1000) / 1000:f}J"), worth
 
 
 def _candidates(hyperparameter: Any) -> Sequence[Any]:

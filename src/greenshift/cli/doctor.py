@@ -11,14 +11,25 @@ from greenshift.cli.output import JSON_OPTION, next_step, print_facts, print_jso
 from greenshift.energy import Machine, Probe, machine
 from greenshift.quantities import format_quantity
 
-_PARTS = {"smac": "optimizer smac", "timm": "models timm:NAME"}
+# Optional packages: what each is for, and the extra that installs it.
+_PARTS = {
+    "smac": ("optimizer smac", "smac"),
+    "pymoo": ("optimizer nsga2", "nsga2"),
+    "timm": ("models timm:NAME", "timm"),
+}
 
 # What each meter gives where it is available, and what having it would take where it is not.
 _METERS = {
     "rapl": ("RAPL counters, by this process's share of the CPU time", "a physical x86 machine with Linux"),
-    "nvml": ("NVML, while this process is alone on the GPU", "an NVIDIA GPU with its driver"),
+    "nvml": (
+        "NVML, while this process is alone on the GPU",
+        "a whole NVIDIA GPU with its driver, visible to this process",
+    ),
     "cpu_time": ("CPU time x watts, estimated; give the watts with --cpu-watts", ""),
-    "cgroup": ("CPU time of the control group x watts, estimated", "Linux with control groups"),
+    "cgroup": (
+        "CPU time of everything in the control group x watts, estimated; from Python only, for a job alone in it",
+        "Linux with control groups",
+    ),
     "codecarbon": ("load x watts, estimated; from Python only", ""),
 }
 
@@ -45,9 +56,9 @@ def doctor(as_json: bool = JSON_OPTION) -> None:
     for name, meter in meters.items():
         facts[f"meter {name.replace('_', ' ')}"] = _in_words(meter)
     facts["energy of a search"] = _used(meters)
-    for name, part in _PARTS.items():
+    for name, (part, extra) in _PARTS.items():
         version = optional[name]
-        facts[part] = f"{name} {version}" if version else f"not installed: pip install 'greenshift[{name}]'"
+        facts[part] = f"{name} {version}" if version else f"not installed: pip install 'greenshift[{extra}]'"
     print_facts(facts)
     next_step("greenshift init, then greenshift search study.toml")
 

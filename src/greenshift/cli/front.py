@@ -85,6 +85,7 @@ def report(
         known=look.known,
         command=search_command(to_mapping(look.config)),
         account=look.account(),
+        stopped=(look.facts.get("stopped") or {}).get("detail", ""),
         tables=table_agreement(look.evaluations, look.config, look.target) if compared else (),
     )
     if as_json:

@@ -10,6 +10,7 @@ from greenshift.accounts import (
     BreakEven,
     Declared,
     Embodied,
+    Training,
     Worth,
     break_evens,
     make_card,
@@ -17,7 +18,7 @@ from greenshift.accounts import (
     worth_of,
 )
 from greenshift.accounts.break_even import fleet_time_s
-from greenshift.amounts import Fleet, make_fleet, parse_energy, parse_time
+from greenshift.amounts import Amount, Fleet, make_fleet, parse_energy, parse_time
 from greenshift.cli.accounting import (
     GRID,
     PROFILE,
@@ -109,8 +110,8 @@ def plan(
     config = from_mapping({**names, **uses}, "options")
     devices = make_fleet(fleet, rate)
     assert devices is not None
-    given_j = None if training is None else parse_energy("training", training)
-    worth = worth_of(config, devices, parse_time("lifetime", lifetime), given_j)
+    given = None if training is None else Training(Amount(parse_energy("training", training)), "as given")
+    worth = worth_of(config, devices, parse_time("lifetime", lifetime), given)
     if as_json:
         print_json(worth.to_json())
         return
@@ -243,6 +244,8 @@ def _worth_facts(worth: Worth) -> dict[str, str]:
         facts["one training"] = f"unknown: {worth.missing}"
     else:
         facts["one training"] = f"{format_quantity(worth.training.energy.energy_j, 'J')}, {worth.training.source}"
+    if worth.probe is not None:
+        facts["this plan"] = f"{format_quantity(worth.probe_j, 'J')}, {worth.probe.provenance}: {worth.probe.source}"
     facts["verdict"] = worth.verdict
     if worth.budget_j is not None:
         facts["budget auto"] = format_quantity(worth.budget_j, "J")

@@ -54,6 +54,8 @@ class ProgressDisplay:
         if not self._enabled:
             return
         evaluation = event.evaluation
+        if event.note is not None:
+            self._console.print(event.note, markup=False, soft_wrap=True)
         if evaluation is not None and evaluation.outcome == "failed":
             self._console.print(f"{_name(evaluation)} failed: {evaluation.reason}", markup=False, soft_wrap=True)
         if self._live is not None:

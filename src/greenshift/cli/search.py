@@ -6,10 +6,11 @@ from typing import Any
 
 import typer
 
-from greenshift.accounts import resolve_budget
+from greenshift.accounts import AutoBudget, resolve_budget
 from greenshift.cli.options import study_config, with_study_options
 from greenshift.cli.output import JSON_OPTION, next_step, print_json, shell_path
 from greenshift.cli.tables import print_front
+from greenshift.config import StudyConfig
 from greenshift.errors import InputError, StoppedError, StudyError
 from greenshift.quantities import format_objective, format_quantity
 
@@ -43,26 +44,22 @@ def init(
 @with_study_options
 def search(
     study: Path | None = typer.Argument(None, help="study.toml of greenshift init; options override it."),
-    store: Path | None = typer.Option(
-        None, "--store", help="Run folder; the same folder resumes. [runs/DATA-MODEL, or TABLE-replay]"
-    ),
+    store: Path | None = typer.Option(None, "--store", help="Run folder; the same folder resumes. [runs/DATA-MODEL]"),
     as_json: bool = JSON_OPTION,
     **given: Any,
 ) -> None:
     """Search for the best networks at every energy level; the same command resumes."""
     config = study_config(study, given)
-    config, worth = resolve_budget(config)
-    if worth is not None:
-        bound, budget = (format_quantity(value, "J") for value in (worth.bound_j, worth.budget_j))
-        typer.echo(f"budget auto: {budget}; no search for {worth.target} could save more than {bound}", err=True)
-    replayed = "" if config.replay is None else f"{Path(config.replay).name.partition('.')[0]}-replay"
-    folder = store or Path("runs") / (replayed or f"{Path(config.data).name}-{config.model.replace(':', '-')}")
+    folder = store or Path("runs") / _folder_name(config)
+    config, auto = resolve_budget(config, folder)
+    if auto is not None:
+        typer.echo(_found(auto), err=True)
     from greenshift.cli.progress import ProgressDisplay
     from greenshift.study import StudyInterrupted, run_study
 
     with ProgressDisplay(config, enabled=not as_json) as display:
         try:
-            summary = run_study(config, folder, on_event=display.show)
+            summary = run_study(config, folder, on_event=display.show, auto=auto)
         except StudyInterrupted as stopped:
             raise StoppedError(f"{stopped}; what had finished is in {shell_path(folder)}") from stopped
     if as_json:
@@ -75,6 +72,10 @@ def search(
                 "consumption": dataclasses.asdict(summary.consumption),
                 "front": [evaluation.trial for evaluation in summary.front],
                 "limits": summary.limits,
+                "warm_start": {
+                    "taken": len(summary.warm_start.configurations),
+                    "skipped": summary.warm_start.skipped,
+                },
             }
         )
         return
@@ -90,3 +91,16 @@ def search(
         )
     print_front(folder)
     next_step(f"greenshift report {shell_path(folder)}")
+
+
+def _found(auto: AutoBudget) -> str:
+    bound, budget = (format_quantity(value, "J") for value in (auto.bound_j, auto.budget_j))
+    took = "found before" if auto.probe is None else f"{format_quantity(auto.probe.energy_j, 'J')} went to finding it"
+    return f"budget auto: {budget} ({took}); no search for {auto.target} could save more than {bound}"
+
+
+def _folder_name(config: StudyConfig) -> str:
+    """A replay has a folder apart from the study that trains."""
+    if config.replay is not None:
+        return f"{Path(config.replay).name.partition('.')[0]}-replay"
+    return f"{Path(config.data).name}-{config.model.replace(':', '-')}"

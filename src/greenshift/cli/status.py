@@ -22,16 +22,18 @@ def status(store: Path = STORE, as_json: bool = JSON_OPTION) -> None:
     """Say how far a study is and what it has consumed."""
     with Store.open(store) as opened:
         config, evaluations, consumed = opened.config(), opened.evaluations(), opened.consumed()
-        running, known = opened.is_running(), opened.facts().get("float32")
+        running, facts = opened.is_running(), opened.facts()
     objectives = get_objectives(config.objectives)
     counts = Counter(e.outcome for e in evaluations if e.role == "trial")
     points = front(evaluations, objectives)
-    reference = study_reference(evaluations, objectives, known)
+    reference = study_reference(evaluations, objectives, facts.get("float32"))
     volume = front_hypervolume([objective_values(p, objectives) for p in points], objectives, reference)
+    stopped = None if running else facts.get("stopped")
     if as_json:
         print_json(
             {
                 "running": running,
+                "stopped": stopped,
                 "trials": {name: counts[name] for name in ("ok", "failed", "infeasible", "interrupted")},
                 "baselines": len(finished_baselines(evaluations)),
                 "front_size": len(points),
@@ -47,7 +49,7 @@ def status(store: Path = STORE, as_json: bool = JSON_OPTION) -> None:
         {
             "study": f"{config.model} on {config.data} for {config.target}, space {config.space}, {config.optimizer}",
             **({} if config.replay is None else {"replay": f"nothing was trained: all of it is from {config.replay}"}),
-            "state": "running" if running else "not running",
+            "state": "running" if running else f"stopped: {stopped['detail']}" if stopped else "not running",
             "trials": f"{counts['ok']} ok, {counts['failed']} failed, {counts['infeasible']} refused",
             "front": f"{len(points)} points, hypervolume {volume:.3f}",
             "consumed": f"{format_duration(consumed.wall_s)}, {energy} ({consumed.provenance}: {consumed.source})",

@@ -10,7 +10,7 @@ from types import TracebackType
 
 from greenshift.energy.claim import Claim, claim_counters
 from greenshift.energy.meters import CpuTimeMeter, Meter
-from greenshift.energy.nvml import NvmlMeter, nvml_probe
+from greenshift.energy.nvml import NvmlMeter, UncountedGpu, gpu_present, nvml_probe
 from greenshift.energy.rapl import RaplMeter, rapl_probe
 from greenshift.energy.reading import Reading, side_by_side
 from greenshift.energy.share import ShareMeter
@@ -119,12 +119,13 @@ def session_meter(watts_per_core: float | None = None) -> Meter:
 
 
 def _gpu_meter(children: bool, contiguous: bool) -> Meter | None:
-    if not nvml_probe().available:
-        return None
+    probe = nvml_probe()
+    if not probe.available:
+        return UncountedGpu(probe.reason) if gpu_present() else None
     try:
         return NvmlMeter(children=children, contiguous=contiguous)
-    except InputError:  # a GPU that this process cannot use, such as a slice of one, is none
-        return None
+    except InputError as error:
+        return UncountedGpu(str(error))
 
 
 class Metered:

@@ -9,7 +9,7 @@ from typing import Any
 from greenshift.energy.claim import claim_probe
 from greenshift.energy.clocks import cgroup_probe
 from greenshift.energy.codecarbon import codecarbon_probe
-from greenshift.energy.nvml import nvml_probe
+from greenshift.energy.nvml import usable_gpu_probe
 from greenshift.energy.probe import Probe
 from greenshift.energy.rapl import rapl_probe
 
@@ -28,7 +28,7 @@ class Machine:
         ram_bytes: Memory of the machine.
         isa: Which of `ISA_FLAGS` the processor has.
         rapl: Whether the processor's energy counters can be read.
-        nvml: Whether NVIDIA GPUs can be asked for their energy.
+        nvml: Whether the NVIDIA GPU that this process would use can be asked for its energy.
         cgroup: Whether the CPU time of this process's control group can be read.
         codecarbon: Whether the CodeCarbon adapter can be used.
         claim: Whether the counters are free, or which other greenshift process counts them.
@@ -66,7 +66,7 @@ def machine(cpuinfo: Path = Path("/proc/cpuinfo")) -> Machine:
         ram_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         isa=tuple(flag for flag in ISA_FLAGS if flag in flags),
         rapl=rapl_probe(),
-        nvml=nvml_probe(),
+        nvml=usable_gpu_probe(),
         cgroup=cgroup_probe(),
         codecarbon=codecarbon_probe(),
         claim=claim_probe(),

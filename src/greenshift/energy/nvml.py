@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 from greenshift.energy.clocks import Interval, process_clock
@@ -9,6 +10,8 @@ from greenshift.energy.probe import Probe
 from greenshift.energy.reading import Reading, spread
 from greenshift.energy.watch import Watch
 from greenshift.errors import InputError
+
+DEVICES = Path("/dev")
 
 # Power and energy move about every 100 ms (Zeus; Yang et al., SC'24, arXiv 2312.02741).
 _UPDATE_S = 0.1
@@ -36,6 +39,45 @@ def nvml_probe() -> Probe:
     finally:
         pynvml.nvmlShutdown()
     return Probe(True, ", ".join(names)) if names else Probe(False, "NVML finds no GPU")
+
+
+def gpu_present(devices: Path = DEVICES) -> bool:
+    """Say whether an NVIDIA GPU was given to this machine or container, whatever its library says.
+
+    Args:
+        devices: Folder of the device files.
+    """
+    return any(devices.glob("nvidia[0-9]*"))
+
+
+def usable_gpu_probe() -> Probe:
+    """Say whether this process could count the GPU that it would use, which may be a slice of one or hidden from it."""
+    probe = nvml_probe()
+    if not probe.available:
+        return probe
+    try:
+        meter = NvmlMeter()
+    except InputError as error:
+        return Probe(False, f"{probe.reason} is there, but {error}")
+    return meter.probe()
+
+
+class UncountedGpu:
+    """Stands for a GPU that is there and cannot be counted, so that readings say so."""
+
+    def __init__(self, reason: str) -> None:
+        """Keep why."""
+        self._reason = reason
+        self._interval = Interval(process_clock(children=False))
+
+    def start(self) -> None:
+        """Begin an interval."""
+        self._interval.begin()
+
+    def stop(self) -> Reading:
+        """End the interval; the energy is None."""
+        wall_s, cpu_s = self._interval.end()
+        return Reading(wall_s, cpu_s, None, "measured", self._reason, (), "none")
 
 
 class _Trace:
@@ -103,6 +145,15 @@ class NvmlMeter:
             self._counts = self._has_counter()
         except pynvml.NVMLError as error:
             raise InputError(f"NVML: GPU {chosen} cannot be used: {error}") from error
+
+    def probe(self) -> Probe:
+        """Say whether the GPU gives an energy or a power, which a slice of one does not."""
+        read = self._nvml.nvmlDeviceGetTotalEnergyConsumption if self._counts else self._nvml.nvmlDeviceGetPowerUsage
+        try:
+            read(self._handle)
+        except self._nvml.NVMLError as error:
+            return Probe(False, f"{self._name} gives neither energy nor power: {error}")
+        return Probe(True, f"{self._name}, by its {'energy counter' if self._counts else 'power'}")
 
     def start(self) -> None:
         """Begin an interval; whatever cannot be read shows in the reading."""

@@ -1,4 +1,4 @@
-"""Checked fidelities."""
+"""Checked fidelities and their rungs."""
 
 from greenshift.errors import InputError
 from greenshift.optimize.protocol import Fidelity
@@ -24,3 +24,22 @@ def make_fidelity(name: str, minimum: float, maximum: float, eta: int = 3, *, de
     if name == "shift_depth" and depth is not None and maximum > depth:
         raise InputError(f"fidelity shift_depth: maximum {maximum:g} is more than the {depth} layers of the network")
     return Fidelity(name, minimum, maximum, eta)
+
+
+def rungs(fidelity: Fidelity) -> tuple[float, ...]:
+    """Return the values at which configurations are compared, ascending: the maximum divided by powers of eta.
+
+    The lowest one may lie above the minimum: from 2 to 52 with eta 3 they are 6, 17 and 52.
+    """
+    values: list[float] = []
+    value = fidelity.maximum
+    while value >= fidelity.minimum * (1 - 1e-9):  # a hair below, because floating point may fall short of it
+        values.append(proposed_fidelity(fidelity, value))
+        value = fidelity.maximum / fidelity.eta ** len(values)
+    return tuple(reversed(values))
+
+
+def proposed_fidelity(fidelity: Fidelity, value: float) -> float:
+    """Return a value as proposals carry it: whole if minimum and maximum are, and never below the minimum."""
+    whole = float(fidelity.minimum).is_integer() and float(fidelity.maximum).is_integer()
+    return float(max(round(value) if whole else value, fidelity.minimum))

@@ -1,8 +1,8 @@
 """What every optimizer is given, and the small rules that all of them share."""
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,9 @@ class Problem:
             there are none. Optimizers that cannot use them ignore it.
         seed: Seed of all that is random.
         max_trials: About how many evaluations the study will make, for optimizers that plan ahead.
+        warm_start: Configurations that were good elsewhere, to begin with; legal in the space.
+        prior: Values believed to be good, of some hyperparameters; legal in the space.
+        limits: Upper bound of objectives, and of other quantities that `known` returns.
     """
 
     space: ConfigurationSpace
@@ -36,6 +39,9 @@ class Problem:
     known: Callable[[Configuration], Mapping[str, float]] | None = None
     seed: int = 0
     max_trials: int | None = None
+    warm_start: tuple[Configuration, ...] = ()
+    prior: Mapping[str, Any] | None = None
+    limits: Mapping[str, float] = field(default_factory=dict)
 
 
 def plain_configuration(values: Mapping[str, Any]) -> Configuration:
@@ -78,8 +84,49 @@ def told_configuration(problem: Problem, trial: int, configuration: Mapping[str,
     """
     if configuration is None:
         raise InputError(f"tell: trial {trial} was not proposed here; pass its configuration")
+    return legal_configuration(problem.space, configuration, f"tell: trial {trial}")
+
+
+def legal_configuration(space: ConfigurationSpace, configuration: Mapping[str, Any], what: str) -> Configuration:
+    """Return a configuration as plain values.
+
+    Args:
+        space: The space it has to be legal in.
+        configuration: Values of its active hyperparameters.
+        what: What to call it in an error.
+
+    Raises:
+        InputError: If it is not a legal configuration of the space.
+    """
     try:
-        return plain_configuration(Sample(problem.space, values=dict(configuration)))
+        return plain_configuration(Sample(space, values=dict(configuration)))
     except (ValueError, KeyError) as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"tell: trial {trial} is no configuration of this space: {reason}") from error
+        raise InputError(f"{what} is no configuration of this space: {reason}") from error
+
+
+def legal_warm_start(
+    space: ConfigurationSpace, configurations: Sequence[Mapping[str, Any]]
+) -> tuple[Configuration, ...]:
+    """Return configurations as plain values.
+
+    Raises:
+        InputError: If one is not a legal configuration of the space.
+    """
+    return tuple(
+        legal_configuration(space, configuration, f"warm_start: number {number}")
+        for number, configuration in enumerate(configurations, start=1)
+    )
+
+
+def check_prior(space: ConfigurationSpace, prior: Mapping[str, Any]) -> None:
+    """Check that a prior names hyperparameters of a space and legal values of them.
+
+    Raises:
+        InputError: If it does not; the message says what is allowed.
+    """
+    for name, value in prior.items():
+        if name not in space:
+            raise InputError(f"prior: unknown hyperparameter '{name}'; known: {', '.join(space)}")
+        if not space[name].legal_value(value):
+            raise InputError(f"prior: {name} cannot be {value!r}; allowed: {space[name]}")

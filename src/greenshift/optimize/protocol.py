@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 Status = Literal["ok", "failed"]
 Configuration = dict[str, Any]
@@ -17,12 +17,15 @@ class Fidelity:
         minimum: Smallest useful value, above 0.
         maximum: Value of a full evaluation.
         eta: Ratio between successive rungs.
+        partial: True if a result below the maximum is a solution too, as that of a network which was trained for
+            fewer epochs, False if only full evaluations count.
     """
 
     name: str
     minimum: float
     maximum: float
     eta: int = 3
+    partial: bool = True
 
 
 @dataclass(frozen=True)
@@ -73,5 +76,18 @@ class Optimizer(Protocol):
             cost_s: Seconds that the evaluation took.
             status: `ok` or `failed`.
             configuration: Needed for a trial that this instance did not propose (resume, warm start).
+        """
+        ...
+
+
+@runtime_checkable
+class Forecaster(Protocol):
+    """What an optimizer may offer besides: how much it still expects to gain."""
+
+    def expected_gain_per_s(self) -> float | None:
+        """Return the hypervolume that the next proposals are expected to add per second of evaluations.
+
+        In the unit of `greenshift.front.front_hypervolume` for the optimizer's objectives; None if it cannot
+        say yet.
         """
         ...

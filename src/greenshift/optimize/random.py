@@ -1,40 +1,25 @@
 """Random search: the baseline that every optimizer has to beat."""
 
-import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from greenshift.optimize.problem import (
-    Key,
-    Problem,
-    configuration_key,
-    objective_values,
-    plain_configuration,
-    told_configuration,
-)
-from greenshift.optimize.protocol import Configuration, Proposal, Status
-
-_BATCH = 32
-_PATIENCE = 30
+from greenshift.optimize.draws import distinct_draws
+from greenshift.optimize.problem import Key, Problem, configuration_key, objective_values, told_configuration
+from greenshift.optimize.protocol import Proposal, Status
 
 
 class RandomOptimizer:
     """Draws configurations from the space's own distribution, each once, always at full fidelity.
 
-    The draws are one fixed sequence per seed, and results do not change it: the next proposal is the first
-    draw that was neither proposed nor told. So a resumed study that re-tells its evaluations, in any order,
-    goes on as if it had not stopped.
-
-    A finite space counts as exhausted when thirty times as many draws in a row as there are known
-    configurations brought nothing new: the chance to miss one of n equally likely ones is about e^-30.
+    The draws are one fixed sequence per seed, after the warm start if there is one, and results do not change
+    it: the next proposal is the first draw that was neither proposed nor told. So a resumed study that re-tells
+    its evaluations, in any order, goes on as if it had not stopped.
     """
 
     def __init__(self, problem: Problem) -> None:
         """Set up the sequence of draws for `problem.seed` on a copy of the space."""
         self._problem = problem
-        self._space = copy.deepcopy(problem.space)
-        self._space.seed(problem.seed)
-        self._draws = self._draw()
+        self._draws = distinct_draws(problem)
         self._seen: set[Key] = set()
         self._trials: set[int] = set()
         self._next_trial = 0
@@ -43,10 +28,10 @@ class RandomOptimizer:
         """Return up to `n` new proposals; fewer if the space has no more configurations."""
         fidelity = None if self._problem.fidelity is None else float(self._problem.fidelity.maximum)
         proposals: list[Proposal] = []
-        while len(proposals) < n and (configuration := next(self._draws, None)) is not None:
-            if configuration_key(configuration) not in self._seen:
-                proposals.append(Proposal(self._next_trial, configuration, fidelity))
-                self._note(self._next_trial, configuration)
+        while len(proposals) < n and (key := next(self._draws, None)) is not None:
+            if key not in self._seen:
+                proposals.append(Proposal(self._next_trial, dict(key), fidelity))
+                self._note(self._next_trial, key)
         return proposals
 
     def tell(
@@ -68,21 +53,9 @@ class RandomOptimizer:
         objective_values(self._problem.objectives, objectives, status)
         if trial in self._trials:
             return
-        self._note(trial, told_configuration(self._problem, trial, configuration))
+        self._note(trial, configuration_key(told_configuration(self._problem, trial, configuration)))
 
-    def _note(self, trial: int, configuration: Configuration) -> None:
+    def _note(self, trial: int, key: Key) -> None:
         self._trials.add(trial)
-        self._seen.add(configuration_key(configuration))
+        self._seen.add(key)
         self._next_trial = max(self._next_trial, trial + 1)
-
-    def _draw(self) -> Iterator[Configuration]:
-        drawn: set[Key] = set()
-        repeats = 0
-        while repeats <= _PATIENCE * (len(drawn) + _BATCH):
-            for sample in self._space.sample_configuration(size=_BATCH):
-                configuration = plain_configuration(sample)
-                key = configuration_key(configuration)
-                repeats = repeats + 1 if key in drawn else 0
-                if key not in drawn:
-                    drawn.add(key)
-                    yield configuration

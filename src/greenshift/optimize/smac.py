@@ -8,8 +8,8 @@ is `HyperparameterOptimizationFacade`, which shares everything but Hyperband. Wh
   an assertion of SMAC (its issue 1050).
 - The initial design: random configurations, a quarter of the planned trials but at most 25 and at most ten
   per hyperparameter, and the space's default; the released code starts from 15 to 25, its default and a
-  hand-set one. `max_trials` (200 if it is not given) is a plan that nothing else depends on: SMAC goes on
-  proposing after it.
+  hand-set one. A warm start comes between the two, so it is proposed late. `max_trials` (200 if it is not
+  given) is a plan that nothing else depends on: SMAC goes on proposing after it.
 - Rungs are the maximum divided by powers of eta, as in SMAC, so the lowest one may lie above the minimum
   (2 to 52 with eta 3 starts at 5.8). If minimum and maximum are whole numbers, so are the proposed values.
 - Objectives enter as they are: not on a log scale, as in the paper. SMAC scales each to 0..1 by the range
@@ -40,6 +40,7 @@ from smac.main.exceptions import ConfigurationSpaceExhaustedException
 from smac.runhistory import StatusType, TrialInfo, TrialValue
 
 from greenshift.errors import InputError
+from greenshift.optimize.fidelity import proposed_fidelity
 from greenshift.optimize.problem import Key, Problem, configuration_key, objective_values, told_configuration
 from greenshift.optimize.protocol import Proposal, Status
 from greenshift.optimize.random import RandomOptimizer
@@ -260,5 +261,4 @@ class SmacOptimizer:
             return None
         if value is None:
             return float(fidelity.maximum)
-        whole = float(fidelity.minimum).is_integer() and float(fidelity.maximum).is_integer()
-        return float(max(round(value) if whole else value, fidelity.minimum))
+        return proposed_fidelity(fidelity, value)

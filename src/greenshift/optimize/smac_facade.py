@@ -49,7 +49,7 @@ def make_facade(problem: Problem, space: ConfigurationSpace, folder: Path) -> Ab
         deterministic=True,
         objectives=[objective.name for objective in problem.objectives] if several else "cost",
         # SMAC asks nothing else of n_trials when it is driven by ask and tell than room for the initial design.
-        n_trials=max(problem.max_trials or _PLANNED_TRIALS, initial + 1),
+        n_trials=max(problem.max_trials or _PLANNED_TRIALS, initial + 1 + len(problem.warm_start)),
         use_default_config=True,
         # A hair below the minimum, because floor(log(243) / log(3)) is 4 in floating point.
         min_budget=None if fidelity is None else fidelity.minimum * (1 - 1e-9),
@@ -64,7 +64,12 @@ def make_facade(problem: Problem, space: ConfigurationSpace, folder: Path) -> Ab
         None,
         model=_make_forest(problem, space),
         acquisition_maximizer=maximizer,
-        initial_design=RandomInitialDesign(scenario, n_configs=initial, max_ratio=1.0),
+        initial_design=RandomInitialDesign(
+            scenario,
+            n_configs=initial,
+            max_ratio=1.0,
+            additional_configs=[Configuration(space, values=values) for values in problem.warm_start],
+        ),
         intensifier=(
             HyperparameterOptimizationFacade.get_intensifier(scenario, max_config_calls=1)
             if fidelity is None

@@ -99,6 +99,7 @@ class ReportData:
         reasons: Why evaluations failed or were refused, most frequent first.
         selections: Networks that were selected and tested.
         reproduction: Command and versions.
+        stopped: Why the search stopped, in words; empty if it runs or does not say.
     """
 
     config: Mapping[str, Any]
@@ -118,6 +119,7 @@ class ReportData:
     reasons: tuple[Reason, ...]
     selections: tuple[Selection, ...]
     reproduction: Reproduction
+    stopped: str = ""
 
 
 def report_data(

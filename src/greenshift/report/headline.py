@@ -51,6 +51,8 @@ def write_headline(data: ReportData) -> Headline:
     config = data.config
     question = f"Which {config['model']} for {config['data']} should run on {config['target']}, if every joule counts?"
     notes = [*_replay_notes(data), *_dominance_notes(data), *_fidelity_notes(data), *_failure_notes(data)]
+    if data.stopped:
+        notes.append(f"The search stopped: {data.stopped}.")
     best = recommend(data.front, data.baselines, data.objectives)
     if best is None:
         return Headline(question, _answer_without_trial(data), None, tuple(notes))

@@ -5,6 +5,7 @@ import math
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ def write_report(
     command: str | None = None,
     account: Account | None = None,
     tables: Sequence[RankAgreement] = (),
+    stopped: str = "",
 ) -> Path:
     """Write the report of a study to one HTML file.
 
@@ -54,6 +56,7 @@ def write_report(
         command: The command line of the study, made up from `config` if left out.
         account: Energy and carbon by stages; at the study's own carbon intensity if left out.
         tables: How far the target's tables agree (`greenshift.accounts.table_agreement`).
+        stopped: Why the search stopped, in words.
 
     Returns:
         `path`.
@@ -61,16 +64,11 @@ def write_report(
     Raises:
         InputError: If the file cannot be written or the study names an unknown objective.
     """
+    told = reproduction(config, command)
     data = report_data(
-        config,
-        evaluations,
-        consumed,
-        selections,
-        known=known,
-        reproduction=reproduction(config, command),
-        account=account,
-        tables=tables,
+        config, evaluations, consumed, selections, known=known, reproduction=told, account=account, tables=tables
     )
+    data = replace(data, stopped=stopped)
     text = render(data)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

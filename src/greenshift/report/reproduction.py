@@ -42,6 +42,10 @@ def search_command(config: Mapping[str, Any]) -> str:
         option = _OPTIONS.get(name, name.replace("_", "-"))
         if isinstance(value, bool):
             words.append(f"--{option}" if value else f"--no-{option}")
+        elif name == "warm_start":
+            words += [word for folder in value for word in (f"--{option}", folder)]
+        elif isinstance(value, Mapping):
+            words += [f"--{option}", ",".join(f"{key}={item}" for key, item in value.items())]
         else:
             words += [f"--{option}", ",".join(value) if isinstance(value, list | tuple) else str(value)]
     return shlex.join(words)

@@ -35,7 +35,7 @@ from greenshift.store.folder import (
     take_lock,
 )
 from greenshift.store.identity import enter_study, stored_config
-from greenshift.store.values import Claim, Consumption, Session, add_up
+from greenshift.store.values import PROBE, Claim, Consumption, Session, add_up
 
 
 class Store:
@@ -117,7 +117,7 @@ class Store:
             return stored_config(connection, self.folder)
 
     def facts(self) -> dict[str, Any]:
-        """Return what the search worked out before its first evaluation (`greenshift.study`)."""
+        """Return what the search worked out besides its evaluations (`greenshift.study`)."""
         with self._transaction() as connection:
             text = connection.execute(sa.select(tables.study.c.facts)).scalar_one()
         return dict(json.loads(text))
@@ -154,7 +154,7 @@ class Store:
         ]
 
     def sessions(self) -> list[Session]:
-        """Return the runs of the search, oldest first."""
+        """Return the runs of the search and the probes before them, oldest first."""
         with self._transaction() as connection:
             rows = connection.execute(sa.select(tables.sessions).order_by(tables.sessions.c.id)).all()
         return [
@@ -187,20 +187,16 @@ class Store:
 
     def begin_session(self, config: StudyConfig) -> None:
         """Start the row of this run; earlier runs that never ended were killed."""
-        now = time.time()
         table = tables.sessions
         with self._transaction() as connection:
             connection.execute(sa.update(table).where(table.c.state == "running").values(state="killed"))
-            connection.execute(
-                sa.insert(table).values(
-                    started_at=now,
-                    updated_at=now,
-                    state="running",
-                    version=greenshift.__version__,
-                    config=json.dumps(to_mapping(config)),
-                )
-            )
-            self._session = connection.execute(sa.select(sa.func.max(table.c.id))).scalar_one()
+            self._session = _add_session(connection, config, "running", time.time())
+
+    def record_probe(self, config: StudyConfig, reading: Reading) -> None:
+        """Count what finding the study's budget consumed, as a session of its own that has just ended."""
+        with self._transaction() as connection:
+            began_at, text = time.time() - reading.wall_s, json.dumps(reading.to_json())
+            _add_session(connection, config, PROBE, began_at, text)
 
     def update_session(self, reading: Reading, state: str = "running") -> None:
         """Record what this run has consumed since it began, and how it stands."""
@@ -210,9 +206,10 @@ class Store:
             connection.execute(sa.update(table).where(table.c.id == self._session).values(values))
 
     def set_facts(self, facts: Mapping[str, Any]) -> None:
-        """Record what the search worked out before its first evaluation (JSON values)."""
+        """Record what the search worked out (JSON values); facts of other names stay."""
+        known = {**self.facts(), **facts}
         with self._transaction() as connection:
-            connection.execute(sa.update(tables.study).values(facts=json.dumps(dict(facts))))
+            connection.execute(sa.update(tables.study).values(facts=json.dumps(known)))
 
     def claim(self, task: Task) -> None:
         """Say that an evaluation starts. One that is claimed again keeps its place in the order."""
@@ -276,6 +273,16 @@ class Store:
         where = (table.c.trial == trial) & (table.c.fidelity == fidelity)
         sequence: int | None = connection.execute(sa.select(table.c.sequence).where(where)).scalar()
         return sequence
+
+
+def _add_session(
+    connection: sa.Connection, config: StudyConfig, state: str, began_at: float, reading: str | None = None
+) -> int:
+    row = {"started_at": began_at, "updated_at": time.time(), "state": state, "reading": reading}
+    about = {"version": greenshift.__version__, "config": json.dumps(to_mapping(config))}
+    connection.execute(sa.insert(tables.sessions).values(**row, **about))
+    added: int = connection.execute(sa.select(sa.func.max(tables.sessions.c.id))).scalar_one()
+    return added
 
 
 def _canonical(fidelity: Mapping[str, float]) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 from greenshift.energy.reading import Reading
 from greenshift.objectives import Provenance
 
+PROBE = "probe"
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -31,12 +33,12 @@ class Claim:
 
 @dataclass(frozen=True)
 class Session:
-    """One run of the search on a store.
+    """One run of the search on a store, or the probe by which its budget was found.
 
     Attributes:
         started_at: Unix time.
         updated_at: Unix time of the last reading.
-        state: `running`, `finished`, `interrupted`, `failed`, or `killed` if it ended without a word.
+        state: `running`, `finished`, `interrupted`, `failed`, `killed` if it ended without a word, or `PROBE`.
         version: Version of greenshift.
         config: Fields of this run's `StudyConfig`.
         reading: What it consumed up to `updated_at`, or None if it never said.

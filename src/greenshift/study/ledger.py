@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from greenshift.config import Budget
+from greenshift.budget import Budget
 from greenshift.energy import Meter, Reading, in_sequence
 from greenshift.store import Consumption, add_up
 

@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from greenshift.accounts import AutoBudget
 from greenshift.config import StudyConfig
 from greenshift.energy import session_meter
 from greenshift.errors import StudyError
@@ -40,6 +41,7 @@ def run_study(
     *,
     on_event: Callable[[Event], None],
     evaluator: Evaluator | None = None,
+    auto: AutoBudget | None = None,
 ) -> StudySummary:
     """Run a study until its budget is used up, or go on with the one in the folder.
 
@@ -53,6 +55,7 @@ def run_study(
         folder: The run folder; it is made if it does not exist.
         on_event: Called after everything that happens; what it raises ends the study.
         evaluator: Functions that build, train and measure networks; the table's or the real ones if left out.
+        auto: How the budget was found (`resolve_budget`); what that consumed is part of the study.
 
     Returns:
         Why the study stopped, its front and what it consumed.
@@ -70,19 +73,24 @@ def run_study(
         stack.callback(ledger.end)
         # A study that is there is checked before torch is imported, a new one begun once its input is checked.
         store = stack.enter_context(Store.create(folder, config)) if Store.exists(folder) else None
-        plan = make_plan(config, evaluator or torch_evaluator())
+        plan = make_plan(config, evaluator or torch_evaluator(), {} if store is None else store.facts())
         if store is None:
             store = stack.enter_context(Store.create(folder, config))
         books = Books(plan, store, ledger, on_event)
+        if auto is not None:
+            books.enter_auto(auto)
         interrupts = stack.enter_context(Interrupts())
         stop = _Search(plan, store, books, interrupts).run()
         summary = books.summary(stop.reason, stop.detail)
-    if stop.reason == "interrupted":
-        raise StudyInterrupted(summary)
-    failure = books.standing.failure()
-    if failure is not None:
-        raise StudyError(f"{failure}; all of them are in {folder}")
+    _raise_unless_sound(stop.reason, summary, books.standing.failure())
     return summary
+
+
+def _raise_unless_sound(reason: StopReason, summary: StudySummary, failure: str | None) -> None:
+    if reason == "interrupted":
+        raise StudyInterrupted(summary)
+    if failure is not None:
+        raise StudyError(f"{failure}; all of them are in {summary.folder}")
 
 
 @dataclass(frozen=True)
@@ -170,6 +178,9 @@ class _Search:
                 return _Stop("budget", detail)
             if self._books.standing.is_hopeless:
                 return _Stop("hopeless", "not one trial succeeded")
+            unprofitable = self._books.unprofitable(self._optimizer)
+            if unprofitable is not None:
+                return _Stop("unprofitable", unprofitable)
             proposals = self._optimizer.ask(1)
             if not proposals:
                 return None if self._window else _Stop("exhausted", "the optimizer has nothing left to try")

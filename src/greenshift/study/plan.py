@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from greenshift.config import Budget, StudyConfig, constraints, parse_budget
+from greenshift.budget import Budget, parse_budget
+from greenshift.config import StudyConfig, constraints
 from greenshift.design import Design, Optimization, Recipe
 from greenshift.errors import InputError
 from greenshift.front import REFERENCE_BASELINE
@@ -13,6 +14,7 @@ from greenshift.optimize import Fidelity, Optimizer, make_fidelity, make_optimiz
 from greenshift.records import DataChoice, Task
 from greenshift.space import SearchSpace
 from greenshift.study.evaluator import Evaluator
+from greenshift.study.warm import WarmStart, warm_start
 from greenshift.targets import Cost, Target, cost, load_target
 
 
@@ -33,6 +35,7 @@ class Plan:
         baselines: Designs by label, to be trained before the search; empty if they are not wanted.
         float32: Cost of the untouched float32 network, by objective.
         limits: Upper bound per constrained objective, in its unit.
+        warm_start: What the search begins with.
     """
 
     config: StudyConfig
@@ -47,6 +50,7 @@ class Plan:
     baselines: Mapping[str, Design]
     float32: dict[str, float]
     limits: dict[str, float]
+    warm_start: WarmStart
 
     def design(self, configuration: Mapping[str, Any], fidelity: float | None = None) -> Design:
         """Return the design of a configuration, at full fidelity if none is given."""
@@ -81,6 +85,8 @@ class Plan:
             known=self.known,
             seed=self.config.seed,
             max_trials=planned_trials,
+            warm_start=self.warm_start.configurations,
+            prior=self.config.prior,
         )
 
     def trial_task(self, trial: int, configuration: dict[str, Any], fidelity: float | None) -> Task:
@@ -126,15 +132,16 @@ class Plan:
         )
 
 
-def make_plan(config: StudyConfig, evaluator: Evaluator) -> Plan:
+def make_plan(config: StudyConfig, evaluator: Evaluator, facts: Mapping[str, Any]) -> Plan:
     """Look up everything a study names and work out what it leaves open.
 
     Args:
         config: What was asked for.
         evaluator: How networks are built and measured.
+        facts: What an earlier run of the study wrote down (`Store.facts`), empty before the first one.
 
     Raises:
-        InputError: If a dataset, model, target, space, optimizer or range does not exist or fit.
+        InputError: If a dataset, model, target, space, optimizer, earlier study or range does not exist or fit.
     """
     target = load_target(config.target)
     data = DataChoice(config.data, config.data_dir, config.validation_share, config.train_limit, config.seed)
@@ -147,12 +154,13 @@ def make_plan(config: StudyConfig, evaluator: Evaluator) -> Plan:
     untouched = cost(evaluator.profile(baselines[REFERENCE_BASELINE], data), target)
     bounds = constraints(config)
     float32 = _by_objective(untouched, ("energy_j", "latency_s", "size_bytes", "peak_memory_bytes"))
+    space = evaluator.space(config.space, depth=depth, fidelity=config.fidelity, seed=config.seed)
     plan = Plan(
         config=config,
         evaluator=evaluator,
         data=data,
         target=target,
-        space=evaluator.space(config.space, depth=depth, fidelity=config.fidelity, seed=config.seed),
+        space=space,
         fidelity=fidelity,
         objectives=get_objectives(config.objectives),
         budget=parse_budget(config.budget),
@@ -160,6 +168,7 @@ def make_plan(config: StudyConfig, evaluator: Evaluator) -> Plan:
         baselines=baselines if config.baselines else {},
         float32=float32,
         limits={bound.objective: bound.limit(float32) for bound in bounds},
+        warm_start=warm_start(config, space, facts),
     )
     plan.optimizer(plan.budget.trials)  # bad input is told before anything is written
     return plan

@@ -7,9 +7,10 @@ from typing import Literal
 from greenshift.front import Nearest
 from greenshift.records import Evaluation, Task
 from greenshift.store import Consumption
+from greenshift.study.warm import WarmStart
 
 EventKind = Literal["begun", "started", "finished", "refused", "interrupted", "ended"]
-StopReason = Literal["budget", "exhausted", "refused", "hopeless", "interrupted"]
+StopReason = Literal["budget", "exhausted", "refused", "hopeless", "unprofitable", "interrupted"]
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,14 @@ class Event:
         progress: Where the study stands after it.
         task: What started, for `started`.
         evaluation: What came of it, for `finished`, `refused` and `interrupted`.
+        note: What else there is to say, in words, for `begun`.
     """
 
     kind: EventKind
     progress: Progress
     task: Task | None = None
     evaluation: Evaluation | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,12 +74,14 @@ class StudySummary:
         folder: The run folder.
         reason: Why it stopped: `budget` is used up, `exhausted` (the optimizer has nothing left to try),
             `refused` (too many configurations in a row broke a constraint), `hopeless` (nothing but
-            failures), `interrupted` by a signal.
+            failures), `unprofitable` (a joule of search is expected to save less than one; see
+            `greenshift.study.marginal`), `interrupted` by a signal.
         detail: The same in words, for people.
         progress: Totals over all runs.
         consumption: What all runs consumed.
         front: The front, sorted by the first objective.
         limits: Upper bound per constrained objective, in its unit.
+        warm_start: What the search began with.
         nearest: If constraints left the front empty, the configuration that came closest.
     """
 
@@ -87,6 +92,7 @@ class StudySummary:
     consumption: Consumption
     front: tuple[Evaluation, ...] = ()
     limits: dict[str, float] = field(default_factory=dict)
+    warm_start: WarmStart = field(default_factory=WarmStart)
     nearest: Nearest | None = None
 
 

@@ -164,7 +164,7 @@ class Table:
     def _get(self, key: str) -> Any:
         self._known.add(key)
         if key not in self._data:
-            raise InputError(f"{self.path(key)}: missing")
+            raise InputError(f"{self.path(key)}: missing; every target of its model needs it (see greenshift targets)")
         return self._data[key]
 
     def _reject_unknown(self, data: dict[str, Any], known: tuple[str, ...], key: str) -> None:

@@ -1,0 +1,1 @@
+"""Other libraries' optimizers behind greenshift's ask and tell, for comparison only."""

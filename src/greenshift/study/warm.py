@@ -1,0 +1,108 @@
+"""What a search begins with: the fronts of earlier studies, as far as they fit the new space."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ConfigSpace.exceptions import ForbiddenValueError, IllegalValueError
+from ConfigSpace.util import deactivate_inactive_hyperparameters
+
+from greenshift.config import StudyConfig
+from greenshift.errors import InputError
+from greenshift.front import front
+from greenshift.objectives import get_objectives
+from greenshift.optimize import Configuration
+from greenshift.space import SearchSpace
+from greenshift.store import Store
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """Configurations that the optimizer is given to begin with.
+
+    Attributes:
+        configurations: Each once, in the order of the studies and along their fronts.
+        skipped: Points of those fronts that are not legal in the new space.
+    """
+
+    configurations: tuple[Configuration, ...] = ()
+    skipped: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values; `WarmStart(**values)` with a tuple is the inverse."""
+        return {"configurations": list(self.configurations), "skipped": self.skipped}
+
+    def __str__(self) -> str:
+        """Say how many were taken."""
+        count = len(self.configurations)
+        left_out = f", {self.skipped} skipped because this space does not allow them" if self.skipped else ""
+        return f"warm start: {count} configuration{'' if count == 1 else 's'} of earlier fronts{left_out}"
+
+
+def warm_start(config: StudyConfig, space: SearchSpace, facts: Mapping[str, Any]) -> WarmStart:
+    """Return what a study begins with, or began with.
+
+    The folders are read once, by the first run. Later runs go by what it wrote down, so that a study stays
+    the same when an earlier one has gone on since or is gone.
+
+    Args:
+        config: The study; `warm_start` names the folders.
+        space: Its search space.
+        facts: `Store.facts()` of its own store, empty before the first run.
+
+    Raises:
+        InputError: If a folder holds no study with a front of which something fits, or the study began
+            without a warm start.
+    """
+    if "planned_trials" not in facts:
+        return _read(config.warm_start, space)
+    kept = facts.get("warm_start", {"configurations": [], "skipped": 0})
+    if config.warm_start and not kept["configurations"]:
+        raise InputError("warm_start: the study in this store began without; leave it out or use another store")
+    return WarmStart(tuple(kept["configurations"]), kept["skipped"])
+
+
+def _read(folders: Sequence[str], space: SearchSpace) -> WarmStart:
+    found: list[Configuration] = []
+    skipped = 0
+    for folder in folders:
+        configurations = _front(folder)
+        fitted = [fit for configuration in configurations if (fit := fitted_to(configuration, space)) is not None]
+        if not fitted:
+            raise InputError(
+                f"warm_start: not one of the {len(configurations)} configurations on the front of {folder} fits "
+                "this search space; leave it out or name another study"
+            )
+        found.extend(fit for fit in fitted if fit not in found)
+        skipped += len(configurations) - len(fitted)
+    return WarmStart(tuple(found), skipped)
+
+
+def _front(folder: str) -> list[Configuration]:
+    """Return the configurations on the front of a study, sorted by its first objective."""
+    try:
+        with Store.open(Path(folder)) as store:
+            evaluations, objectives = store.evaluations(), get_objectives(store.config().objectives)
+    except InputError as error:
+        raise InputError(f"warm_start: {error}") from error
+    points = [evaluation.configuration for evaluation in front(evaluations, objectives)]
+    if not points:
+        raise InputError(f"warm_start: the study in {folder} has no front yet; name one with finished trials")
+    return points
+
+
+def fitted_to(configuration: Mapping[str, Any], space: SearchSpace) -> Configuration | None:
+    """Return a configuration of another space in this one, or None if that is impossible.
+
+    Hyperparameters that this space does not have are dropped, those that the configuration lacks get their
+    defaults, and inactive ones are left out.
+    """
+    defaults = {name: hyperparameter.default_value for name, hyperparameter in space.configspace.items()}
+    shared = {name: configuration[name] for name in defaults if name in configuration}
+    if not shared:
+        return None
+    try:
+        return space.validate(dict(deactivate_inactive_hyperparameters({**defaults, **shared}, space.configspace)))
+    except (InputError, ForbiddenValueError, IllegalValueError):
+        return None
