@@ -20,7 +20,7 @@ LAYERS = (
     ("config", "energy"),
     ("records",),
     ("front", "space", "targets"),
-    ("optimize", "selection", "store"),
+    ("optimize", "replay", "selection", "store"),
     # -------- torch from here ...
     ("compress",),
     ("models",),

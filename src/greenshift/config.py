@@ -80,6 +80,7 @@ class StudyConfig:
     augment: Annotated[Augmentation, "none, crop or crop-flip; the paper's space does not search it"] = "none"
     schedule: Annotated[ScheduleName, "constant, step or cosine; the paper's space does not search it"] = "constant"
     baselines: Annotated[bool, "train float32, int8, a narrow float32 and two defaults first, all alike"] = True
+    replay: Annotated[str | None, "table of recorded trainings to search in instead of training"] = None
     cpu_watts: Annotated[float | None, "power of one busy core in W where no counter can be read"] = None
     carbon_intensity_g_per_kwh: Annotated[float, "carbon intensity of this machine's electricity in gCO2e/kWh"] = 381.0
 

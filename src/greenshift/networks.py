@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -168,6 +169,7 @@ def train_design(
     final: bool = False,
     checkpoint: Path | None = None,
     init: dict[str, Any] | None = None,
+    on_epoch: Callable[[EpochMetrics], None] | None = None,
 ) -> tuple[nn.Module, Training, tuple[EpochMetrics, ...]]:
     """Build a design and train it.
 
@@ -179,6 +181,7 @@ def train_design(
         final: Train on training and validation images together, as for a network to ship.
         checkpoint: File to resume from and to write.
         init: Float weights to start from, before the conversion.
+        on_epoch: Called after every epoch.
 
     Returns:
         The trained network, what it was trained with, and its learning curve.
@@ -199,4 +202,4 @@ def train_design(
     model = model.to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     images = train_and_validation(splits) if final else splits.train
     training = Training(dataset, images, None if final else splits.validation, design.recipe, seed, compute)
-    return model, training, train(model, training, epochs, checkpoint=checkpoint)
+    return model, training, train(model, training, epochs, checkpoint=checkpoint, on_epoch=on_epoch)

@@ -51,20 +51,26 @@ def _kind(hint: Any) -> type:
 
 
 def study_config(file: Path | None, given: dict[str, Any]) -> StudyConfig:
-    """Join a study file with the options that were given; options win.
+    """Join a study file with the options that were given; options win. What a study's table fixes is filled in.
 
     Args:
         file: `study.toml`, or None for the defaults.
         given: Option values by field; None means not given.
 
     Raises:
-        InputError: If the file or a value is bad.
+        InputError: If the file or a value is bad, or contradicts the table.
     """
     values = {} if file is None else to_mapping(load_config(file))
     for name, value in given.items():
         if value is not None and value != []:  # an option that may be repeated and was not given is an empty list
             values[name] = _READERS[name](value) if name in _READERS else value
-    return from_mapping(values, "options" if file is None else str(file))
+    config = from_mapping(values, "options" if file is None else str(file))
+    if config.replay is None:
+        return config
+    from greenshift.replay import load_table, with_table
+
+    given_names = [name for name, value in given.items() if value not in (None, [])]
+    return with_table(config, load_table(Path(config.replay)), given_names)
 
 
 def _words(text: str) -> list[str]:

@@ -10,6 +10,7 @@ from greenshift.accounts import AutoBudget, resolve_budget
 from greenshift.cli.options import study_config, with_study_options
 from greenshift.cli.output import JSON_OPTION, next_step, print_json, shell_path
 from greenshift.cli.tables import print_front
+from greenshift.config import StudyConfig
 from greenshift.errors import InputError, StoppedError, StudyError
 from greenshift.quantities import format_objective, format_quantity
 
@@ -49,7 +50,7 @@ def search(
 ) -> None:
     """Search for the best networks at every energy level; the same command resumes."""
     config = study_config(study, given)
-    folder = store or Path("runs") / f"{Path(config.data).name}-{config.model.replace(':', '-')}"
+    folder = store or Path("runs") / _folder_name(config)
     config, auto = resolve_budget(config, folder)
     if auto is not None:
         typer.echo(_found(auto), err=True)
@@ -79,6 +80,8 @@ def search(
         )
         return
     typer.echo(f"{summary.detail}. Store: {shell_path(folder)}")
+    if config.replay is not None:
+        typer.echo(f"nothing was trained: every evaluation is {summary.consumption.source}")
     if summary.nearest is not None:
         near = summary.nearest
         raise StudyError(
@@ -94,3 +97,10 @@ def _found(auto: AutoBudget) -> str:
     bound, budget = (format_quantity(value, "J") for value in (auto.bound_j, auto.budget_j))
     took = "found before" if auto.probe is None else f"{format_quantity(auto.probe.energy_j, 'J')} went to finding it"
     return f"budget auto: {budget} ({took}); no search for {auto.target} could save more than {bound}"
+
+
+def _folder_name(config: StudyConfig) -> str:
+    """A replay has a folder apart from the study that trains."""
+    if config.replay is not None:
+        return f"{Path(config.replay).name.partition('.')[0]}-replay"
+    return f"{Path(config.data).name}-{config.model.replace(':', '-')}"

@@ -40,6 +40,7 @@ def status(store: Path = STORE, as_json: bool = JSON_OPTION) -> None:
                 "hypervolume": volume,
                 "consumption": dataclasses.asdict(consumed),
                 "budget": config.budget,
+                "replay": config.replay,
             }
         )
         return
@@ -47,6 +48,7 @@ def status(store: Path = STORE, as_json: bool = JSON_OPTION) -> None:
     print_facts(
         {
             "study": f"{config.model} on {config.data} for {config.target}, space {config.space}, {config.optimizer}",
+            **({} if config.replay is None else {"replay": f"nothing was trained: all of it is from {config.replay}"}),
             "state": "running" if running else f"stopped: {stopped['detail']}" if stopped else "not running",
             "trials": f"{counts['ok']} ok, {counts['failed']} failed, {counts['infeasible']} refused",
             "front": f"{len(points)} points, hypervolume {volume:.3f}",

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from greenshift.accounts import BreakEven
 from greenshift.front import reached_fidelity
@@ -49,7 +50,7 @@ def write_headline(data: ReportData) -> Headline:
     """
     config = data.config
     question = f"Which {config['model']} for {config['data']} should run on {config['target']}, if every joule counts?"
-    notes = [*_dominance_notes(data), *_fidelity_notes(data), *_failure_notes(data)]
+    notes = [*_replay_notes(data), *_dominance_notes(data), *_fidelity_notes(data), *_failure_notes(data)]
     if data.stopped:
         notes.append(f"The search stopped: {data.stopped}.")
     best = recommend(data.front, data.baselines, data.objectives)
@@ -58,6 +59,13 @@ def write_headline(data: ReportData) -> Headline:
     notes.insert(0, f"{_name(best)} is {describe_design(best.design)}.")
     notes += _payback_notes([entry for entry in data.break_evens if entry.trial == best.trial])
     return Headline(question, _answer_trial(best, data), best.trial, tuple(notes))
+
+
+def _replay_notes(data: ReportData) -> list[str]:
+    if data.config.get("replay") is None:  # stores of older versions have no such field
+        return []
+    table = Path(data.config["replay"]).name
+    return [f"Nothing was trained: this is a replay, and it took what {table} took when it was recorded."]
 
 
 def compare(point: Evaluation, other: Evaluation, objectives: Sequence[Objective]) -> str:

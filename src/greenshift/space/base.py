@@ -4,7 +4,7 @@ import dataclasses
 import difflib
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ConfigSpace import Configuration, ConfigurationSpace
@@ -39,12 +39,14 @@ class SearchSpace:
         configspace: The hyperparameters, without the one that is the fidelity.
         fidelity: Name of the hyperparameter that is the fidelity instead, or None.
         depth: Number of convolutions and linear layers of the network.
+        fixed: Values of the hyperparameters that every configuration shares and the ConfigSpace lacks.
     """
 
     name: str
     configspace: ConfigurationSpace
     fidelity: str | None
     depth: int
+    fixed: Mapping[str, Any] = field(default_factory=dict)
 
     def validate(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
         """Check a configuration against the space and return it as plain Python values, in the space's order.
@@ -91,6 +93,7 @@ class SearchSpace:
         Raises:
             InputError: If a hyperparameter is missing or has a value that no design can have.
         """
+        configuration = {**self.fixed, **configuration}
         try:
             if self.fidelity == "shift_depth":
                 shift_depth = self.depth if fidelity is None else round(fidelity)

@@ -4,11 +4,16 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+from greenshift.config import StudyConfig
 from greenshift.design import Design
 from greenshift.energy import Meter, best_meter, session_meter
+from greenshift.front import REFERENCE_BASELINE
 from greenshift.profile import NetworkProfile
 from greenshift.records import DataChoice, Evaluation, Task
+from greenshift.replay import Replay, check_settings, load_table
+from greenshift.space import SearchSpace, make_space
 
 STOPPED = "stopped by a signal"
 
@@ -26,6 +31,7 @@ class Evaluator:
         baselines: Designs by label, given backbone, data, epochs and depth; `float32` is among them.
         epochs_range: Fewest and most epochs of a sensible training on a dataset.
         meter: A meter for the whole run, given the watts of a busy core or None; see `Ledger`.
+        space: The search space by name, with the keywords of `make_space`.
     """
 
     evaluate: Callable[[Task, float | None], Evaluation]
@@ -34,6 +40,7 @@ class Evaluator:
     baselines: Callable[[str, DataChoice, int, int], Mapping[str, Design]]
     epochs_range: Callable[[DataChoice], tuple[int, int]]
     meter: Callable[[float | None], Meter] = session_meter
+    space: Callable[..., SearchSpace] = make_space
 
 
 def torch_evaluator() -> Evaluator:
@@ -46,6 +53,32 @@ def torch_evaluator() -> Evaluator:
         weighted_layers=networks.weighted_layers,
         baselines=networks.baseline_designs,
         epochs_range=networks.epochs_range,
+    )
+
+
+def replay_evaluator(config: StudyConfig) -> Evaluator | None:
+    """Return functions that look everything up in the study's table, None if it has none; needs no torch.
+
+    Raises:
+        InputError: If the table cannot be read, or the study asks for what it does not hold.
+    """
+    if config.replay is None:
+        return None
+    table = load_table(Path(config.replay))
+    check_settings(config, table)
+    replay = Replay(table)
+
+    def space(name: str, *, depth: int, fidelity: str | None, seed: int = 0) -> SearchSpace:  # noqa: ARG001
+        return SearchSpace(name, table.space, fidelity, depth, fixed=table.fixed)
+
+    return Evaluator(
+        evaluate=replay.evaluate,
+        profile=lambda design, _: table.network(design.to_json()["schemes"]).profile,
+        weighted_layers=lambda *_: table.depth,
+        baselines=lambda backbone, *_: {REFERENCE_BASELINE: Design(backbone)},
+        epochs_range=lambda _: (1, table.epochs),
+        meter=lambda _: replay,
+        space=space,
     )
 
 

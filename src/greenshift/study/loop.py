@@ -25,7 +25,7 @@ from greenshift.executors import make_executor
 from greenshift.records import Evaluation, Task
 from greenshift.store import Store
 from greenshift.study.books import Books
-from greenshift.study.evaluator import Evaluator, evaluate_safely, torch_evaluator
+from greenshift.study.evaluator import Evaluator, evaluate_safely, replay_evaluator, torch_evaluator
 from greenshift.study.flight import Flight, refusal
 from greenshift.study.interrupts import Interrupts
 from greenshift.study.ledger import Ledger
@@ -54,7 +54,7 @@ def run_study(
         config: What to do.
         folder: The run folder; it is made if it does not exist.
         on_event: Called after everything that happens; what it raises ends the study.
-        evaluator: Functions that build, train and measure networks; the real ones if left out.
+        evaluator: Functions that build, train and measure networks; the table's or the real ones if left out.
         auto: How the budget was found (`resolve_budget`); what that consumed is part of the study.
 
     Returns:
@@ -66,6 +66,7 @@ def run_study(
         StudyInterrupted: If SIGINT or SIGTERM came; what had finished is in the store, and the same call
             goes on.
     """
+    evaluator = evaluator or replay_evaluator(config)
     meter = session_meter if evaluator is None else evaluator.meter
     ledger = Ledger(meter(config.cpu_watts))
     with ExitStack() as stack:

@@ -12,7 +12,7 @@ from greenshift.front import REFERENCE_BASELINE, study_reference
 from greenshift.objectives import Objective, get_objectives
 from greenshift.optimize import Fidelity, Optimizer, make_fidelity, make_optimizer
 from greenshift.records import DataChoice, Task
-from greenshift.space import SearchSpace, make_space
+from greenshift.space import SearchSpace
 from greenshift.study.evaluator import Evaluator
 from greenshift.study.warm import WarmStart, warm_start
 from greenshift.targets import Cost, Target, cost, load_target
@@ -162,7 +162,7 @@ def make_plan(config: StudyConfig, evaluator: Evaluator, facts: Mapping[str, Any
     untouched = cost(evaluator.profile(baselines[REFERENCE_BASELINE], data), target)
     bounds = constraints(config)
     float32 = _by_objective(untouched, ("energy_j", "latency_s", "size_bytes", "peak_memory_bytes"))
-    space = make_space(config.space, depth=depth, fidelity=config.fidelity, seed=config.seed)
+    space = evaluator.space(config.space, depth=depth, fidelity=config.fidelity, seed=config.seed)
     plan = Plan(
         config=config,
         evaluator=evaluator,
