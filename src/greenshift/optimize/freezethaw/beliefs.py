@@ -1,7 +1,7 @@
 """What the evaluations say: gains and costs that are to be expected of trainings that have not been made."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from ConfigSpace import Configuration as Sample
 from numpy.typing import NDArray
-from scipy.special import log_ndtr
+from scipy.special import log_ndtr, ndtr
 
 from greenshift.optimize.freezethaw.candidates import Candidates
 from greenshift.optimize.freezethaw.costs import CostModel, Expense, fit_costs
@@ -96,6 +96,9 @@ class Model:
         self._fidelity = fidelity
         self._full = 1.0 if fidelity is None else fidelity.maximum
         self._surrogates = [self._surrogate(states, place, seed) for place in quantities.uncertain]
+        self._success = (
+            self._fit(states, lambda outcome: float(outcome is not None), seed) if _failures(states) else None
+        )
         expenses = [expense for state in states for expense in self._expenses(state)]
         self._costs: CostModel = fit_costs(expenses, len(self._features(states[0].row[None], states[0].known[None])[0]))
         self.spent_s = sum(expense.cost_s for expense in expenses)
@@ -107,6 +110,10 @@ class Model:
         """Return the expected hypervolume improvement of candidates at full fidelity, limits considered, shape (n,)."""
         beliefs = self._beliefs(rows, known)
         gain = expected_improvement(self._front, self._reference, beliefs)
+        if self._success is not None:
+            success = self._success.believe(self._full_inputs(rows))
+            assert success.deviation is not None
+            gain = gain * ndtr((success.mean - 0.5) / success.deviation)  # least-squares classification
         for place in self._quantities.uncertain:
             limit = self._quantities.problem.limits.get(self._quantities.problem.objectives[place].name)
             if limit is not None:
@@ -122,15 +129,23 @@ class Model:
         return self._costs.predict_s(self._features(rows, known), start, self._full)
 
     def _surrogate(self, states: Sequence[State], place: int, seed: int) -> Surrogate:
-        told = [(state, at, outcome) for state in states for at, outcome in state.told.items()]
-        worst = max(outcome[place] for _, _, outcome in told if outcome is not None)
-        values = np.array([worst if outcome is None else outcome[place] for _, _, outcome in told])
-        rows = np.array([self._input(state.row, at) for state, at, _ in told])
+        return self._fit(states, lambda outcome: None if outcome is None else outcome[place], seed)
+
+    def _fit(self, states: Sequence[State], value: Callable[[Outcome], float | None], seed: int) -> Surrogate:
+        """Return a surrogate of what `value` makes of outcomes, less those of which it makes nothing."""
+        told = [
+            (self._input(state.row, at), found)
+            for state in states
+            for at, outcome in state.told.items()
+            if (found := value(outcome)) is not None
+        ]
         pending = [self._input(state.row, at) for state in states for at in state.pending]
-        columns = rows.shape[1]
-        return Surrogate(
-            rows, values, self._encoding.category_columns, np.array(pending).reshape(len(pending), columns), seed
-        )
+        rows, values = (np.array(column) for column in zip(*told, strict=True))
+        under_way = np.array(pending).reshape(len(pending), rows.shape[1])
+        return Surrogate(rows, values, self._encoding.category_columns, under_way, seed)
+
+    def _full_inputs(self, rows: Matrix) -> Matrix:
+        return np.hstack([np.ones((len(rows), 1)), rows])
 
     def _input(self, row: Vector, fidelity: float) -> Vector:
         return np.concatenate([[self._log_fidelity(fidelity)], row])
@@ -157,7 +172,7 @@ class Model:
     def _beliefs(self, rows: Matrix, known: Matrix) -> list[Belief]:
         """Return a belief for each objective at full fidelity, in the scale of the hypervolume."""
         objectives = self._quantities.problem.objectives
-        inputs = np.hstack([np.ones((len(rows), 1)), rows])
+        inputs = self._full_inputs(rows)
         surrogates = dict(zip(self._quantities.uncertain, self._surrogates, strict=True))
         beliefs = []
         for place, objective in enumerate(objectives):
@@ -198,3 +213,7 @@ class Model:
         known = np.array([state.known for state in under_way])
         beliefs = self._beliefs(rows, known)
         return np.stack([np.exp(belief.mean) if belief.log else belief.mean for belief in beliefs], axis=1)
+
+
+def _failures(states: Sequence[State]) -> bool:
+    return any(state.has_failed for state in states)
