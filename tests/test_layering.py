@@ -48,17 +48,13 @@ HEAVY = {
 }
 
 # Modules that wrap an optional library, or one that is slow to import, are themselves imported inside functions only.
-_TENSORS = {"torch", "botorch", "gpytorch"}
 WRAPPERS = {
     "greenshift.optimize.smac": {"smac"},
     "greenshift.optimize.smac_facade": {"smac"},
     "greenshift.optimize.nsga2": {"pymoo"},
     "greenshift.optimize.nsga2_variation": {"pymoo"},
-    "greenshift.optimize.freezethaw": _TENSORS,
-    **{
-        f"greenshift.optimize.freezethaw.{module}": _TENSORS
-        for module in ("beliefs", "choice", "improvement", "optimizer", "surrogate")
-    },
+    "greenshift.optimize.freezethaw": {"torch"},
+    **{f"greenshift.optimize.freezethaw.{m}": {"torch"} for m in ("beliefs", "choice", "optimizer", "surrogate")},
 }
 
 DISTRIBUTIONS = {

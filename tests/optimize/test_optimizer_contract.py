@@ -23,7 +23,7 @@ from greenshift.objectives import get_objectives
 from greenshift.optimize import Fidelity, make_fidelity, make_optimizer, optimizer_names
 
 NAMES = ("error", "energy_j", "latency_s")
-LIBRARIES = {"smac": "smac", "nsga2": "pymoo", "freezethaw": "botorch"}
+LIBRARIES = {"smac": "smac", "nsga2": "pymoo"}
 OPTIMIZERS = [
     pytest.param(
         name,

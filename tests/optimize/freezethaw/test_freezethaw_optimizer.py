@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 from ConfigSpace import Categorical, ConfigurationSpace, Float, Integer
 
-pytest.importorskip("botorch")
-
 from greenshift.errors import InputError
 from greenshift.objectives import Objective
 from greenshift.optimize import Fidelity, Problem, make_optimizer

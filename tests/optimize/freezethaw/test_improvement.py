@@ -5,8 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-pytest.importorskip("botorch")
-
 from greenshift.optimize.freezethaw.improvement import Belief, expected_improvement, free_boxes
 from greenshift.pareto import hypervolume
 

@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("botorch")
-
 from greenshift.optimize.freezethaw.surrogate import Surrogate
 
 RNG = np.random.default_rng(0)
@@ -65,3 +63,29 @@ def test_equal_values_are_survived():
     belief = fit(inputs, np.full(6, 0.25)).believe(inputs)
     assert np.exp(belief.mean) == pytest.approx(np.full(6, 0.25))
     assert np.isfinite(belief.deviation).all()
+
+
+def test_botorch_predicts_the_same_with_the_same_parameters():
+    botorch = pytest.importorskip("botorch.models")
+    import torch
+    from botorch.models.utils.gpytorch_modules import get_covar_module_with_dim_scaled_prior
+
+    inputs = rows(25)
+    surrogate = fit(inputs, error(inputs))
+    parameters = surrogate._parameters
+    targets = torch.from_numpy((np.log(error(inputs)) - surrogate._centre) / surrogate._spread)[:, None]
+    trend = parameters.mean[0] + parameters.mean[1] * torch.from_numpy(inputs)[:, :1]
+    noise = (parameters.log_noise.exp() + 1e-4).expand(25, 1)
+    kernel = get_covar_module_with_dim_scaled_prior(ard_num_dims=3, use_rbf_kernel=False)
+    model = botorch.SingleTaskGP(
+        torch.from_numpy(inputs), targets - trend, noise, covar_module=kernel, outcome_transform=None
+    )
+    model.covar_module.lengthscale = parameters.log_lengths.exp()
+    model.mean_module.constant = 0.0
+    fresh = rows(10)
+    with torch.no_grad():
+        posterior = model.posterior(torch.from_numpy(fresh))
+    back = posterior.mean[:, 0].numpy() + parameters.mean[0].item() + parameters.mean[1].item() * fresh[:, 0]
+    belief = surrogate.believe(fresh)
+    assert belief.mean == pytest.approx(back * surrogate._spread + surrogate._centre, abs=1e-6)
+    assert belief.deviation == pytest.approx(posterior.variance[:, 0].sqrt().numpy() * surrogate._spread, rel=1e-3)

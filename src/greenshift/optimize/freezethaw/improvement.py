@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from botorch.utils.multi_objective.box_decompositions.non_dominated import FastNondominatedPartitioning
 from numpy.typing import NDArray
 from scipy.special import log_ndtr, ndtr
 
@@ -78,11 +76,18 @@ def expected_improvement(front: Matrix, reference: Vector, beliefs: Sequence[Bel
 def free_boxes(front: Matrix, reference: Vector) -> tuple[Matrix, Matrix]:
     """Return lower and upper corners, each (boxes, objectives), of what the front leaves free below the reference."""
     inside = front[(front < reference).all(1)]
-    if len(reference) == 1:
-        best = inside.min(initial=reference[0])
-        return np.array([[-np.inf]]), np.array([[best]])
     if not len(inside):
         return np.full((1, len(reference)), -np.inf), reference[None]
-    partitioning = FastNondominatedPartitioning(ref_point=torch.from_numpy(-reference), Y=torch.from_numpy(-inside))
-    upper, lower = (-corner.numpy() for corner in partitioning.get_hypercell_bounds())
-    return lower, upper
+    # A grid through all points in every objective but the first. Of each of its columns, what lies below the least
+    # first objective of the points that reach it is free.
+    edges = [np.concatenate([[-np.inf], np.unique(inside[:, k]), [reference[k]]]) for k in range(1, len(reference))]
+    lower = _corners([edge[:-1] for edge in edges])
+    upper = _corners([edge[1:] for edge in edges])
+    reached = (inside[None, :, 1:] <= lower[:, None, :]).all(-1)
+    level = np.where(reached, inside[:, 0], reference[0]).min(1)
+    return np.column_stack([np.full(len(level), -np.inf), lower]), np.column_stack([level, upper])
+
+
+def _corners(axes: Sequence[Vector]) -> Matrix:
+    """Return every combination of one value from each axis, shape (combinations, axes); one empty one of no axes."""
+    return np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(axes)) if axes else np.zeros((1, 0))

@@ -4,25 +4,19 @@ Every fidelity informs it: the logarithm of the fidelity is one more input, and 
 an error does that follows a power law of the epochs. Values that are all positive are modelled on a log scale, where
 differences are ratios and errors near zero keep their resolution. What it says depends on the evaluations alone, not
 on their order or on earlier fits, so that a resumed study goes on as if it had not stopped.
+
+Kernel and priors are BoTorch's standard ones (Matérn 5/2 with a length for each input; Hvarfner, Hellsten and Nardi
+2024, arXiv 2402.02229). The algebra is here because BoTorch would be the heaviest part of an installation, and
+because fitting afresh at every step has to be quick.
 """
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import reduce
-from operator import mul
+import math
+from dataclasses import dataclass
 
-import gpytorch
 import numpy as np
 import torch
-from botorch.exceptions.warnings import BotorchWarning
-from botorch.fit import fit_gpytorch_mll
-from botorch.models import SingleTaskGP
-from botorch.models.kernels import CategoricalKernel
-from botorch.models.utils.gpytorch_modules import get_covar_module_with_dim_scaled_prior
-from gpytorch.kernels import Kernel
-from gpytorch.mlls import ExactMarginalLogLikelihood
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 
 from greenshift.optimize.freezethaw.improvement import Belief
 
@@ -31,12 +25,37 @@ Vector = NDArray[np.float64]
 
 # Enough evaluations and iterations for the few parameters of the kernel; more cost time and gain little.
 FIT_POINTS = 100
-FIT_ITERATIONS = 12
+FIT_ITERATIONS = 15
+
+# Log-normal priors of the lengths, wider for more inputs, and of the noise's variance.
+_LENGTH_SPREAD = math.sqrt(3)
+_NOISE_CENTRE, _NOISE_SPREAD = -4.0, 1.0
+_LEAST_NOISE = 1e-4
 _SMALLEST_VARIANCE = 1e-12
 
 
+@dataclass(frozen=True)
+class Parameters:
+    """What is fitted.
+
+    Attributes:
+        log_lengths: Logarithms of the lengths of the inputs, shape (columns,).
+        log_noise: Logarithm of the noise's variance, in units of the values' own.
+        mean: Constant and slope along the first input, shape (2,).
+    """
+
+    log_lengths: torch.Tensor
+    log_noise: torch.Tensor
+    mean: torch.Tensor
+
+    @classmethod
+    def unpack(cls, flat: torch.Tensor) -> "Parameters":
+        """Read the parameters from one vector: lengths, noise, mean."""
+        return cls(flat[:-3], flat[-3], flat[-2:])
+
+
 class Surrogate:
-    """A fitted process for one objective: BoTorch's SingleTaskGP with its priors and a mean linear in the fidelity."""
+    """A fitted process for one objective."""
 
     def __init__(self, rows: Matrix, values: Vector, categories: int, pending: Matrix, seed: int) -> None:
         """Fit the process.
@@ -47,90 +66,90 @@ class Surrogate:
             categories: Number of columns that hold categories.
             pending: Inputs of evaluations under way, shape (m, columns). They are taken to end as expected, so
                 that nobody hopes to learn there what is already being learned (Ginsbourger et al. 2010).
-            seed: Chooses the evaluations that the kernel's parameters are fitted on, if there are many.
+            seed: Chooses the evaluations that the parameters are fitted on, if there are many.
         """
         self.log = bool(np.all(values > 0))
         targets = np.log(values) if self.log else values
         self._centre = float(targets.mean())
         self._spread = float(targets.std()) or 1.0
-        self._categories = categories
+        self._numbers = rows.shape[1] - categories
         inputs = torch.from_numpy(rows)
         outputs = torch.from_numpy((targets - self._centre) / self._spread)
-        with _quiet():
-            fitted = self._fit(inputs, outputs, seed)
-            self._mean, self._kernel, self._noise = fitted.mean_module, fitted.covar_module, fitted.likelihood.noise
-            self._condition(inputs, outputs)
-            if len(pending):
-                more = torch.from_numpy(pending)
-                self._condition(torch.cat([inputs, more]), torch.cat([outputs, self._predict(more)[0]]))
+        order = np.lexsort(rows.T)  # the same sums, and the same choice below, whatever the order of the evaluations
+        chosen = np.random.default_rng(seed).permutation(order)[:FIT_POINTS] if len(order) > FIT_POINTS else order
+        self._parameters = _fit(inputs[chosen], outputs[chosen], self._numbers)
+        self._condition(inputs[order], outputs[order])
+        if len(pending):
+            more = torch.from_numpy(pending)
+            self._condition(torch.cat([inputs[order], more]), torch.cat([outputs[order], self._predict(more)[0]]))
 
     def believe(self, rows: Matrix) -> Belief:
         """Return what is believed of the values, without noise, at rows of shape (n, columns)."""
-        with _quiet():
-            mean, variance = self._predict(torch.from_numpy(rows))
+        mean, variance = self._predict(torch.from_numpy(rows))
         deviation = np.sqrt(np.maximum(variance.numpy(), _SMALLEST_VARIANCE))
         return Belief(mean.numpy() * self._spread + self._centre, deviation * self._spread, self.log)
 
     def _condition(self, inputs: torch.Tensor, outputs: torch.Tensor) -> None:
-        """Factorise for prediction (Rasmussen and Williams 2006, algorithm 2.1): a joint posterior is more work."""
-        covariance = self._kernel(inputs).to_dense() + self._noise * torch.eye(len(inputs), dtype=inputs.dtype)
+        """Factorise for prediction (Rasmussen and Williams 2006, algorithm 2.1)."""
         self._inputs = inputs
-        self._factor = torch.linalg.cholesky(covariance)
-        self._weights = torch.cholesky_solve((outputs - self._mean(inputs))[:, None], self._factor)[:, 0]
+        self._factor, self._weights = _factorise(inputs, outputs, self._parameters, self._numbers)
 
     def _predict(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        cross = self._kernel(self._inputs, inputs).to_dense()
-        mean = self._mean(inputs) + cross.T @ self._weights
+        cross = _kernel(self._inputs, inputs, self._parameters.log_lengths, self._numbers)
+        mean = _mean(inputs, self._parameters) + cross.T @ self._weights
         explained = torch.linalg.solve_triangular(self._factor, cross, upper=False).square().sum(0)
-        return mean, self._kernel(inputs, diag=True) - explained
-
-    def _fit(self, inputs: torch.Tensor, outputs: torch.Tensor, seed: int) -> SingleTaskGP:
-        if len(inputs) > FIT_POINTS:
-            order = np.lexsort(inputs.numpy().T)  # the same choice whatever the order of the evaluations
-            chosen = torch.from_numpy(order[np.random.default_rng(seed).permutation(len(inputs))[:FIT_POINTS]])
-            inputs, outputs = inputs[chosen], outputs[chosen]
-        categories = self._categories
-        kernel = _kernel(inputs.shape[1] - categories, categories)
-        model = SingleTaskGP(
-            inputs, outputs[:, None], covar_module=kernel, mean_module=_LinearInFidelity(), outcome_transform=None
-        )
-        with torch.enable_grad():
-            fit_gpytorch_mll(
-                ExactMarginalLogLikelihood(model.likelihood, model),
-                optimizer_kwargs={"options": {"maxiter": FIT_ITERATIONS}},
-            )
-        return model
+        return mean, 1 - explained
 
 
-class _LinearInFidelity(gpytorch.means.Mean):  # type: ignore[misc] # GPyTorch has no types
-    """A constant and a slope along the first input."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_parameter("constant", torch.nn.Parameter(torch.zeros(1, dtype=torch.float64)))
-        self.register_parameter("slope", torch.nn.Parameter(torch.zeros(1, dtype=torch.float64)))
-
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        return torch.as_tensor(self.constant + self.slope * inputs[..., 0])
-
-
-def _kernel(numbers: int, categories: int) -> Kernel:
-    """Matérn 5/2 over numbers times a kernel of equality over categories."""
-    parts: list[Kernel] = [
-        get_covar_module_with_dim_scaled_prior(
-            ard_num_dims=numbers, use_rbf_kernel=False, active_dims=tuple(range(numbers))
-        )
-    ]
-    if categories:
-        columns = tuple(range(numbers, numbers + categories))
-        parts.append(CategoricalKernel(ard_num_dims=categories, active_dims=columns))
-    return reduce(mul, parts)
+def _kernel(left: torch.Tensor, right: torch.Tensor, log_lengths: torch.Tensor, numbers: int) -> torch.Tensor:
+    """Matérn 5/2 over numbers times a kernel of equality over categories, shape (left, right)."""
+    lengths = log_lengths.exp()
+    a, b = left[:, :numbers] / lengths[:numbers], right[:, :numbers] / lengths[:numbers]
+    squared = a.square().sum(1)[:, None] + b.square().sum(1)[None, :] - 2 * a @ b.T
+    distance = (5 * squared.clamp_min(1e-12)).sqrt()
+    kernel = (1 + distance + distance.square() / 3) * torch.exp(-distance)
+    for column in range(numbers, left.shape[1]):
+        differs = (left[:, column, None] != right[None, :, column]).to(kernel.dtype)
+        kernel = kernel * torch.exp(-differs / lengths[column])
+    return kernel
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No gradients, and none of BoTorch's advice on inputs that it does not know to be categories."""
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", BotorchWarning)
-        warnings.simplefilter("ignore", gpytorch.utils.warnings.GPInputWarning)
-        yield
+def _mean(inputs: torch.Tensor, parameters: Parameters) -> torch.Tensor:
+    return parameters.mean[0] + parameters.mean[1] * inputs[:, 0]
+
+
+def _factorise(
+    inputs: torch.Tensor, outputs: torch.Tensor, parameters: Parameters, numbers: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the Cholesky factor of the covariance and the weights of the evaluations."""
+    noise = parameters.log_noise.exp() + _LEAST_NOISE
+    kernel = _kernel(inputs, inputs, parameters.log_lengths, numbers)
+    factor = torch.linalg.cholesky(kernel + noise * torch.eye(len(inputs), dtype=inputs.dtype))
+    residual = outputs - _mean(inputs, parameters)
+    return factor, torch.cholesky_solve(residual[:, None], factor)[:, 0]
+
+
+def _fit(inputs: torch.Tensor, outputs: torch.Tensor, numbers: int) -> Parameters:
+    """Maximise the posterior of the parameters, from the most likely ones of the prior."""
+    columns = inputs.shape[1]
+    length_centre = math.sqrt(2) + math.log(columns) / 2
+    start = np.concatenate(
+        [np.full(columns, length_centre - _LENGTH_SPREAD**2), [_NOISE_CENTRE - _NOISE_SPREAD**2, 0.0, 0.0]]
+    )
+
+    def loss(flat: Vector) -> tuple[float, Vector]:
+        vector = torch.tensor(flat, requires_grad=True)
+        parameters = Parameters.unpack(vector)
+        factor, weights = _factorise(inputs, outputs, parameters, numbers)
+        residual = outputs - _mean(inputs, parameters)
+        fit = residual @ weights / 2 + factor.diagonal().log().sum()
+        # Densities of the log-normal priors in the logarithm of the parameter, which has a mode of its own.
+        lengths = ((parameters.log_lengths - length_centre + _LENGTH_SPREAD**2) / _LENGTH_SPREAD).square().sum() / 2
+        noise = ((parameters.log_noise - _NOISE_CENTRE + _NOISE_SPREAD**2) / _NOISE_SPREAD).square() / 2
+        total = fit + lengths + noise
+        total.backward()
+        return total.item(), np.asarray(vector.grad)
+
+    bounds = [(-5.0, 8.0)] * columns + [(-12.0, 1.0), (-20.0, 20.0), (-20.0, 20.0)]
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": FIT_ITERATIONS})
+    return Parameters.unpack(torch.from_numpy(found.x))
