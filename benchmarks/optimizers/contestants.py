@@ -5,11 +5,12 @@
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from greenshift.errors import InputError
-from greenshift.optimize import Optimizer, make_optimizer, optimizer_names
+from greenshift.optimize import Configuration, Optimizer, make_optimizer, optimizer_names
 from greenshift.optimize.problem import Problem
 
 from .problem import BenchmarkProblem
@@ -28,12 +29,14 @@ class Contestant:
         name: Name of the optimizer.
         settings: Keyword settings of the optimizer.
         told: What the optimizer is told of: `known` objectives, `fidelity`, `reference` points.
+        warm_from: Problem of an earlier search whose front is the warm start.
     """
 
     text: str
     name: str
     settings: dict[str, Any]
     told: dict[str, bool]
+    warm_from: str | None = None
 
     @property
     def cost_blind(self) -> bool:
@@ -59,7 +62,7 @@ def parse_contestant(text: str) -> Contestant:
             wanted = "a value" if sign else "key=value"
             raise InputError(f"optimizer: '{part}' in '{text}' needs {wanted} in JSON") from error
     told = {key: bool(settings.pop(key, True)) for key in ("known", "fidelity", "reference")}
-    return Contestant(text, name, settings, told)
+    return Contestant(text, name, settings, told, settings.pop("warm_from", None))
 
 
 def contestant_names(text: str) -> tuple[str, ...]:
@@ -68,13 +71,15 @@ def contestant_names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def enter(contestant: Contestant, problem: BenchmarkProblem, seed: int) -> Optimizer:
+def enter(
+    contestant: Contestant, problem: BenchmarkProblem, seed: int, warm_start: Sequence[Configuration] = ()
+) -> Optimizer:
     """Return the optimizer, ready to be asked.
 
     Raises:
         InputError: If the optimizer does not take a setting.
     """
-    view = _view(contestant, problem, seed)
+    view = dataclasses.replace(_view(contestant, problem, seed), warm_start=tuple(warm_start))
     if contestant.name in _PEERS:
         return _make_peer(contestant, view)
     try:
@@ -87,6 +92,7 @@ def enter(contestant: Contestant, problem: BenchmarkProblem, seed: int) -> Optim
             fidelity=view.fidelity,
             known=view.known,
             seed=seed,
+            warm_start=warm_start,
             **contestant.settings,
         )
     except TypeError as error:

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .contestants import enter, parse_contestant
+from .contestants import Contestant, enter, parse_contestant
 from .problem import BenchmarkProblem
 from .registry import make_problem
 from .simulator import Limits, Rule, Trace, restarted, simulate, volume_curve
+from .warm import earlier_front
 
 _LIBRARIES = ("numpy", "torch", "botorch", "gpytorch", "smac", "optuna", "pymoo", "ConfigSpace", "onnxruntime")
 
@@ -104,7 +105,9 @@ def run_job(job: Job, yahpo: Path | None = None) -> list[Record]:
     problem = _problem(job.problem, yahpo)
     contestant = parse_contestant(job.optimizer)
     simulated: Rule = "resume" if len(job.rules) > 1 else job.rules[0]
-    trace = simulate(enter(contestant, problem, job.seed), problem, simulated, job.limits)
+    earlier = contestant.warm_from
+    warm_start = () if earlier is None else earlier_front(earlier, yahpo, job.seed)
+    trace = simulate(enter(contestant, problem, job.seed, warm_start), problem, simulated, job.limits)
     traces = {rule: trace if rule == simulated else restarted(trace, job.limits) for rule in job.rules}
     return [
         {
@@ -114,12 +117,17 @@ def run_job(job: Job, yahpo: Path | None = None) -> list[Record]:
             "rule": rule,
             "limit": job.limits.cost,
             "workers": job.limits.workers,
-            "settings": contestant.settings | {f"told_{what}": told for what, told in contestant.told.items()},
+            "settings": _settings(contestant),
             **_figures(problem, traces[rule]),
             "versions": _versions(),
         }
         for rule in job.rules
     ]
+
+
+def _settings(contestant: Contestant) -> dict[str, Any]:
+    told = {f"told_{what}": told for what, told in contestant.told.items()}
+    return contestant.settings | {"warm_from": contestant.warm_from} | told
 
 
 def run_all(jobs: Sequence[Job], out: Path, processes: int, yahpo: Path | None = None) -> Iterator[Record]:
