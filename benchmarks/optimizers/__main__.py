@@ -38,7 +38,9 @@ def main() -> int:
 
 def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     run = commands.add_parser("run", help="run what is not yet in --out and append one JSON line per run")
-    run.add_argument("--problems", default="tune", help="names and groups (tune, held-out, tables, synthetic), with commas")
+    run.add_argument(
+        "--problems", default="tune", help="names and groups (tune, held-out, tables, synthetic), with commas"
+    )
     run.add_argument(
         "--optimizers", default="smac,optuna-gp,random", help="specifications, with commas; own is all of greenshift's"
     )
