@@ -51,12 +51,13 @@ bench: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/loop_overhead.py
 
 # LCBench takes part if GREENSHIFT_YAHPO names the folder of its surrogate.
-BENCH_PROBLEMS := momf-branincurrin,momf-park,pymoo-zdt1$(if $(wildcard $(GREENSHIFT_YAHPO)/model.onnx),$(comma)lcbench-168868)
+BENCH_PROBLEMS := table-digits,momf-park,pymoo-zdt1$(if $(wildcard $(GREENSHIFT_YAHPO)/model.onnx),$(comma)lcbench-168868)
 
 bench-optimizers: $(VENV)/.bench
-	$(BIN)/python -m benchmarks.optimizers run --problems $(BENCH_PROBLEMS) --optimizers own,optuna-gp \
-	    --seeds 0-1 --rules resume --limit 20 --jobs 2 --out build/optimizers/runs.jsonl
-	$(BIN)/python -m benchmarks.optimizers summarise build/optimizers/runs.jsonl --limit 20 --out build/optimizers
+	$(BIN)/python -m benchmarks.optimizers run --problems $(BENCH_PROBLEMS) \
+	    --optimizers freezethaw,smac,hyperband,random,optuna-gp --seeds 0-1 --rules resume --limit 10 --jobs 2 \
+	    --out build/optimizers/runs.jsonl
+	$(BIN)/python -m benchmarks.optimizers summarise build/optimizers/runs.jsonl --limit 10 --out build/optimizers
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -11,7 +11,7 @@ from .best_known import best_volume, search_best
 from .contestants import contestant_names
 from .lcbench import draw_held_out, yahpo_folder
 from .plots import plot_attainment, plot_curves, write_html
-from .registry import problem_names
+from .registry import make_problem, problem_names
 from .runner import Record, missing, plan, read_records, run_all
 from .simulator import RULES, Limits
 from .summary import group, summarise
@@ -38,7 +38,9 @@ def main() -> int:
 
 def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     run = commands.add_parser("run", help="run what is not yet in --out and append one JSON line per run")
-    run.add_argument("--problems", default="tune", help="names and groups (tune, held-out, synthetic), with commas")
+    run.add_argument(
+        "--problems", default="tune", help="names and groups (tune, held-out, tables, synthetic), with commas"
+    )
     run.add_argument(
         "--optimizers", default="smac,optuna-gp,random", help="specifications, with commas; own is all of greenshift's"
     )
@@ -129,6 +131,7 @@ def _add_attainment(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     drawn.add_argument("--cost", type=float, default=10.0, help="cost in full trainings")
     drawn.add_argument("--limit", type=float, default=Limits.cost, help="runs with this limit only")
     drawn.add_argument("--workers", type=int, default=Limits.workers, help="runs with this many workers only")
+    drawn.add_argument("--yahpo", type=Path, help="folder of the LCBench surrogate")
     drawn.add_argument("--out", type=Path, required=True, help="PNG file")
     drawn.set_defaults(command=_attainment)
 
@@ -136,7 +139,8 @@ def _add_attainment(commands: "argparse._SubParsersAction[argparse.ArgumentParse
 def _attainment(args: argparse.Namespace) -> None:
     runs = group(_chosen(args)).get(args.rule, {}).get(args.problems, {})
     title = f"{args.problems} at cost {args.cost:g}, {args.rule}"
-    plot_attainment(runs, args.optimizers.split(","), args.cost, title, args.out)
+    objectives = make_problem(args.problems, args.yahpo).objectives
+    plot_attainment(runs, args.optimizers.split(","), args.cost, objectives, title, args.out)
 
 
 def _seeds(text: str) -> list[int]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenshift.errors import InputError
+from greenshift.objectives import Objective
 
 from .runner import Record
 from .summary import Runs
@@ -80,8 +81,12 @@ def plot_curves(problems: Mapping[str, Runs], best: Mapping[str, float], title: 
     pyplot.close(figure)
 
 
-def plot_attainment(runs: Runs, optimizers: Sequence[str], cost: float, title: str, path: Path) -> None:
+def plot_attainment(
+    runs: Runs, optimizers: Sequence[str], cost: float, objectives: Sequence[Objective], title: str, path: Path
+) -> None:
     """Draw what the best, the median and the worst seed of some optimizers attained at a cost.
+
+    The axes have the names, units and scales of the objectives.
 
     Raises:
         InputError: If there are no runs of an optimizer, or not two objectives.
@@ -89,9 +94,9 @@ def plot_attainment(runs: Runs, optimizers: Sequence[str], cost: float, title: s
     for name in optimizers:
         if not any(record["points"] for record in runs.get(name, {}).values()):
             raise InputError(f"plot: no run of '{name}' to draw an attainment surface of")
+    if len(objectives) != 2:
+        raise InputError(f"plot: attainment surfaces need two objectives, not {len(objectives)}")
     points = np.array([p for name in optimizers for r in runs[name].values() for p in r["points"]], dtype=float)
-    if points.shape[1] != 2:
-        raise InputError(f"plot: attainment surfaces need two objectives, not {points.shape[1]}")
     pyplot = _pyplot()
     figure, panel = pyplot.subplots(figsize=(7, 5))
     grid = np.linspace(points[:, 0].min(), points[:, 0].max(), 400)
@@ -99,7 +104,9 @@ def plot_attainment(runs: Runs, optimizers: Sequence[str], cost: float, title: s
         surfaces = attainment(list(runs[name].values()), cost, grid)
         for surface, style, seed in zip(surfaces, ("--", "-", ":"), ("best", "median", "worst"), strict=True):
             panel.step(grid, surface, style, where="post", color=colour, label=f"{name}, {seed}")
-    panel.set(title=title, xlabel="first objective", ylabel="second objective")
+    names = [f"{o.name} ({o.unit})" if o.unit else o.name for o in objectives]
+    scales = ["log" if objective.log else "linear" for objective in objectives]
+    panel.set(title=title, xlabel=names[0], ylabel=names[1], xscale=scales[0], yscale=scales[1])
     panel.legend(fontsize="small")
     panel.grid(alpha=0.3)
     figure.tight_layout()

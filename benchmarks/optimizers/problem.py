@@ -34,8 +34,7 @@ class BenchmarkProblem:
         cost_s: Seconds from nothing to a fidelity; None is the full one.
         full_cost_s: Seconds of one full evaluation, the unit of every reported cost.
         best_front: Objectives, in order, of the non-dominated points of a large search with a seed.
-        partial_counts: True if an evaluation at a lower fidelity is a result, as a partly trained network is,
-            and False if it is only an approximation of one.
+        exact: True if `best_front` is the whole truth, whatever the seed.
     """
 
     name: str
@@ -48,11 +47,11 @@ class BenchmarkProblem:
     cost_s: Cost
     full_cost_s: float
     best_front: Best
-    partial_counts: bool = True
+    exact: bool = False
 
     def counts(self, fidelity: float | None) -> bool:
         """Whether an evaluation at a fidelity may stand on the front."""
-        return self.partial_counts or self.fidelity is None or fidelity in (None, self.fidelity.maximum)
+        return self.fidelity is None or self.fidelity.partial or fidelity in (None, self.fidelity.maximum)
 
 
 def scaled(problem: BenchmarkProblem, points: NDArray[np.float64]) -> NDArray[np.float64]:

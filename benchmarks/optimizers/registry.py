@@ -7,16 +7,19 @@ from greenshift.errors import InputError
 
 from .lcbench import HELD_OUT, TUNE, make_lcbench, yahpo_folder
 from .problem import BenchmarkProblem
+from .recorded import TABLES, make_table
 from .synthetic import make_momf, make_pymoo
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "tune": tuple(f"lcbench-{task}" for task in TUNE),
     "held-out": tuple(f"lcbench-{task}" for task in HELD_OUT),
+    "tables": tuple(f"table-{name}" for name in TABLES),
     "synthetic": ("momf-branincurrin", "momf-park", "pymoo-zdt1", "pymoo-zdt2", "pymoo-zdt3", "pymoo-dtlz2"),
 }
 
 _MAKERS: dict[str, Callable[[str, Path | None], BenchmarkProblem]] = {
     "lcbench": lambda task, yahpo: make_lcbench(task, yahpo_folder(yahpo)),
+    "table": lambda name, _: make_table(name),
     "momf": lambda name, _: make_momf(name),
     "pymoo": lambda name, _: make_pymoo(name),
 }

@@ -57,7 +57,7 @@ def make_momf(name: str) -> BenchmarkProblem:
         lambda row, resolution: values(np.array([[*row, _share(resolution)]]))[0],
         Cube(function.dim - 1, (0.0, 0.0), (-1.0, -1.0)),
         functools.partial(_search, full, function.dim - 1),
-        (Fidelity("resolution", 1, _RESOLUTION, 3), cost_s),
+        (Fidelity("resolution", 1, _RESOLUTION, 3, partial=False), cost_s),
     )
 
 
@@ -134,7 +134,6 @@ def _cube_problem(
         cost_s=one_second if fidelity is None else fidelity[1],
         full_cost_s=1.0,
         best_front=best_front,
-        partial_counts=False,
     )
 
 

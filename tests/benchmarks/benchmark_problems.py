@@ -10,7 +10,7 @@ from greenshift.optimize import Fidelity, Proposal
 from optimizers.problem import BenchmarkProblem
 
 
-def tiny_problem(partial_counts=True):
+def tiny_problem(partial=True):
     """Two seconds per epoch, nine epochs; the error halves with the share of epochs, the size is x."""
     space = ConfigurationSpace()
     space.add(Float("x", (0.0, 1.0)))
@@ -23,13 +23,12 @@ def tiny_problem(partial_counts=True):
         space=space,
         objectives=(Objective("error", "", 1.0), Objective("size", "B", 10.0, known=True, log=True)),
         ideal=(0.0, 1.0),
-        fidelity=Fidelity("epochs", 1, 9, 3),
+        fidelity=Fidelity("epochs", 1, 9, 3, partial),
         known=lambda configuration: {"size": 10 ** configuration["x"]},
         evaluate=evaluate,
         cost_s=lambda _, epochs: 2.0 * (epochs or 9),
         full_cost_s=18.0,
         best_front=lambda _: np.array([[0.5, 1.0]]),
-        partial_counts=partial_counts,
     )
 
 

@@ -1,17 +1,24 @@
 """The problems themselves, where their data or libraries are there."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from greenshift.errors import InputError
+from greenshift.replay import load_table
 from optimizers import evolution
+from optimizers.best_known import best_volume
+from optimizers.contestants import enter, parse_contestant
 from optimizers.lcbench import FOLDER_VARIABLE, HELD_OUT, TUNE, draw_held_out, make_lcbench, network_macs, yahpo_folder
 from optimizers.problem import front_volume
 from optimizers.registry import GROUPS, make_problem, problem_names
+from optimizers.simulator import Limits, simulate, volume_curve
 
 needs_lcbench = pytest.mark.skipif(FOLDER_VARIABLE not in os.environ, reason=f"{FOLDER_VARIABLE} is not set")
+
+TABLES = Path(__file__).parents[2] / "benchmarks" / "tables"
 
 
 def test_macs_of_funnels():
@@ -73,6 +80,7 @@ def test_momf_costs_and_what_counts():
     assert problem.cost_s({}, 1) < problem.cost_s({}, 9) < problem.cost_s({}, None) == 1
     assert not problem.counts(9)
     assert problem.counts(27)
+    assert not problem.fidelity.partial
     assert problem.evaluate({"x0": 0.3, "x1": 0.4}, 27) == problem.evaluate({"x0": 0.3, "x1": 0.4}, None)
 
 
@@ -82,3 +90,40 @@ def test_zdt_and_dtlz_fronts():
     configuration = {f"x{i}": 0.25 if i == 0 else 0.0 for i in range(6)}
     assert problem.evaluate(configuration, None) == pytest.approx({"f0": 0.25, "f1": 0.5})
     assert len(make_problem("pymoo-dtlz2").objectives) == 3
+
+
+@pytest.mark.parametrize("name", GROUPS["tables"])
+def test_a_recorded_table_says_what_was_recorded(name):
+    problem = make_problem(name)
+    table = load_table(TABLES / f"{name.removeprefix('table-')}-tiny_cnn.json.gz")
+    some = next(table.configurations())
+    assert problem.space == table.space
+    assert problem.evaluate(some, 3.0) == {n: table.evaluate(some, 3, "asic-45nm")[n] for n in ("error", "energy_j")}
+    assert problem.evaluate(some, None) == problem.evaluate(some, 9)
+    assert problem.known(some) == {"energy_j": problem.evaluate(some, 1)["energy_j"]}
+    assert problem.cost_s(some, 3) + table.cost_s(some, 9, since=3) == pytest.approx(problem.cost_s(some, None))
+    assert not problem.counts(3)
+    assert problem.counts(9)
+    assert 0.5 < problem.cost_s(some, None) / problem.full_cost_s < 2
+
+
+@pytest.mark.parametrize("name", GROUPS["tables"])
+def test_the_best_front_of_a_table_is_the_truth(name):
+    problem = make_problem(name)
+    best = front_volume(problem, problem.best_front(0))
+    assert problem.exact
+    assert best_volume(name) == pytest.approx(best)
+    trace = simulate(enter(parse_contestant("hyperband"), problem, 0), problem, "resume", Limits(cost=500))
+    assert trace.ended == "exhausted"
+    assert volume_curve(problem, trace)[-1].hypervolume == pytest.approx(best)
+
+
+def test_half_of_a_tables_trainings_beat_its_reference():
+    problem = make_problem("table-digits")
+    errors = problem.best_front(0)[:, 0]
+    assert np.mean(errors <= problem.objectives[0].reference) == pytest.approx(0.5, abs=0.02)
+
+
+def test_an_unknown_table_is_said_in_one_line():
+    with pytest.raises(InputError, match="table-digits"):
+        make_problem("table-nothing")

@@ -77,7 +77,7 @@ def test_an_approximation_is_no_result():
         tiny_problem(), simulate(Scripted([(0, 1), (0, 9)]), tiny_problem(), "resume", Limits(cost=10))
     )
     full_only = volume_curve(
-        tiny_problem(partial_counts=False),
+        tiny_problem(partial=False),
         simulate(Scripted([(0, 1), (0, 9)]), tiny_problem(), "resume", Limits(cost=10)),
     )
     assert full_only == [steps[1]]

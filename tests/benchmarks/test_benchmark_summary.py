@@ -5,7 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from optimizers.plots import attainment, bands, write_html
+from greenshift.errors import InputError
+from greenshift.objectives import Objective
+from optimizers import plots
+from optimizers.plots import attainment, bands, plot_attainment, write_html
 from optimizers.summary import (
     area,
     cost_to_reach,
@@ -106,6 +109,20 @@ def test_attainment_surfaces():
     assert best.tolist() == [np.inf, 2.0, 1.0]
     assert median.tolist() == [np.inf, np.inf, 2.0]
     assert worst.tolist() == [np.inf] * 3
+
+
+def test_attainment_axes_are_the_objectives(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    pyplot = plots._pyplot()
+    monkeypatch.setattr(pyplot, "close", lambda _: None)
+    objectives = (Objective("error", "", 1.0), Objective("energy_j", "J", 1.0, log=True))
+    runs = group(records())["resume"]["p"]
+    plot_attainment(runs, ["smac", "ours"], 10.0, objectives, "Title", tmp_path / "a.png")
+    panel = pyplot.gca()
+    assert (panel.get_xlabel(), panel.get_ylabel()) == ("error", "energy_j (J)")
+    assert (panel.get_xscale(), panel.get_yscale()) == ("linear", "log")
+    with pytest.raises(InputError, match="two objectives, not 3"):
+        plot_attainment(runs, ["smac"], 10.0, (*objectives, objectives[0]), "Title", tmp_path / "b.png")
 
 
 def test_the_page_needs_no_network(tmp_path):

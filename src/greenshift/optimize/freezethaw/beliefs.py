@@ -99,8 +99,9 @@ class Model:
         self._success = (
             self._fit(states, lambda outcome: float(outcome is not None), seed) if _failures(states) else None
         )
-        expenses = [expense for state in states for expense in self._expenses(state)]
-        self._costs: CostModel = fit_costs(expenses, len(self._features(states[0].row[None], states[0].known[None])[0]))
+        features = self._features(np.array([s.row for s in states]), np.array([s.known for s in states]))
+        expenses = [expense for pair in zip(states, features, strict=True) for expense in _expenses(*pair)]
+        self._costs: CostModel = fit_costs(expenses, features.shape[1])
         self.spent_s = sum(expense.cost_s for expense in expenses)
         scaled = self._scaled([o for state in states for o in state.told.values() if o is not None])
         self._reference = quantities.reference(scaled)
@@ -161,14 +162,6 @@ class Model:
         # What does not fit into a device costs it infinitely much, and tells nothing about the training's cost.
         return np.hstack([self._encoding.features(rows), np.nan_to_num(logs, nan=0.0, posinf=0.0, neginf=0.0)])
 
-    def _expenses(self, state: State) -> list[Expense]:
-        features = self._features(state.row[None], state.known[None])[0]
-        return [
-            Expense(features, start, end, state.costs_s[end])
-            for start, end in pairwise([0.0, *sorted(state.told)])
-            if state.costs_s[end] > 0
-        ]
-
     def _beliefs(self, rows: Matrix, known: Matrix) -> list[Belief]:
         """Return a belief for each objective at full fidelity, in the scale of the hypervolume."""
         objectives = self._quantities.problem.objectives
@@ -213,6 +206,14 @@ class Model:
         known = np.array([state.known for state in under_way])
         beliefs = self._beliefs(rows, known)
         return np.stack([np.exp(belief.mean) if belief.log else belief.mean for belief in beliefs], axis=1)
+
+
+def _expenses(state: State, features: Vector) -> list[Expense]:
+    return [
+        Expense(features, start, end, state.costs_s[end])
+        for start, end in pairwise([0.0, *sorted(state.told)])
+        if state.costs_s[end] > 0
+    ]
 
 
 def _failures(states: Sequence[State]) -> bool:

@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 from ConfigSpace import Configuration as Sample
-from ConfigSpace.hyperparameters import CategoricalHyperparameter, OrdinalHyperparameter
+from ConfigSpace import ConfigurationSpace
+from ConfigSpace.hyperparameters import CategoricalHyperparameter, FloatHyperparameter, OrdinalHyperparameter
+from ConfigSpace.hyperparameters.hp_components import ROUND_PLACES
 from ConfigSpace.util import deactivate_inactive_hyperparameters, get_one_exchange_neighbourhood
 from numpy.typing import NDArray
 
 from greenshift.optimize.freezethaw.encoding import Encoding
 from greenshift.optimize.freezethaw.quantities import Quantities
 from greenshift.optimize.problem import Problem, plain_configuration
+from greenshift.optimize.protocol import Configuration
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
@@ -86,7 +89,10 @@ class Source:
         """Return configurations with their rows and what is known of them."""
         chosen = tuple(samples)
         marks = tuple(map(sample_key, chosen))
-        known = np.array([self._known_of(*pair) for pair in zip(marks, chosen, strict=True)], dtype=float)
+        new = {mark: sample for mark, sample in zip(marks, chosen, strict=True) if mark not in self._cache}
+        for mark, configuration in zip(new, plain_configurations(self._space, tuple(new.values())), strict=True):
+            self._cache[mark] = tuple(self._quantities.known_values(configuration))
+        known = np.array([self._cache[mark] for mark in marks], dtype=float)
         known = known.reshape(len(chosen), len(self._quantities.known))
         return Candidates(chosen, self._encoding.rows(chosen), known, marks)
 
@@ -147,10 +153,22 @@ class Source:
         except ValueError:  # a forbidden combination: the draw stays as it was
             return sample
 
-    def _known_of(self, mark: Any, sample: Sample) -> tuple[float, ...]:
-        if mark not in self._cache:
-            self._cache[mark] = tuple(self._quantities.known_values(plain_configuration(sample)))
-        return self._cache[mark]
+
+def plain_configurations(space: ConfigurationSpace, samples: Sequence[Sample]) -> list[Configuration]:
+    """Return what `plain_configuration` makes of each, a hyperparameter at a time, which is many times faster."""
+    vectors = np.array([sample.get_array() for sample in samples], dtype=float).reshape(len(samples), len(space))
+    plain: list[Configuration] = [{} for _ in samples]
+    for name in sorted(space):
+        hyperparameter, column = space[name], vectors[:, space.index_of[name]]
+        active = np.flatnonzero(np.isfinite(column))
+        if not len(active):
+            continue
+        values = np.asarray(hyperparameter.to_value(column[active]))
+        if isinstance(hyperparameter, FloatHyperparameter):
+            values = np.round(values, ROUND_PLACES)  # as ConfigSpace does when asked for a single value
+        for place, value in zip(active, values.tolist(), strict=True):
+            plain[place][name] = value
+    return plain
 
 
 def sample_key(sample: Sample) -> Any:
