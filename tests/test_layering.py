@@ -47,14 +47,12 @@ HEAVY = {
     *("sklearn", "smac", "pymoo", "botorch", "gpytorch", "codecarbon", "PIL"),
 }
 
-# Modules that wrap an optional library, or one that is slow to import, are themselves imported inside functions only.
+# Modules that wrap an optional library are themselves imported inside functions only.
 WRAPPERS = {
     "greenshift.optimize.smac": {"smac"},
     "greenshift.optimize.smac_facade": {"smac"},
     "greenshift.optimize.nsga2": {"pymoo"},
     "greenshift.optimize.nsga2_variation": {"pymoo"},
-    "greenshift.optimize.freezethaw": {"torch"},
-    **{f"greenshift.optimize.freezethaw.{m}": {"torch"} for m in ("beliefs", "choice", "optimizer", "surrogate")},
 }
 
 DISTRIBUTIONS = {

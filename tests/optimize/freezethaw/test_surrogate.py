@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from greenshift.optimize.freezethaw.surrogate import Surrogate
+from greenshift.optimize.freezethaw.surrogate import Surrogate, negative_log_posterior
 
 RNG = np.random.default_rng(0)
 
@@ -74,18 +74,33 @@ def test_botorch_predicts_the_same_with_the_same_parameters():
     surrogate = fit(inputs, error(inputs))
     parameters = surrogate._parameters
     targets = torch.from_numpy((np.log(error(inputs)) - surrogate._centre) / surrogate._spread)[:, None]
-    trend = parameters.mean[0] + parameters.mean[1] * torch.from_numpy(inputs)[:, :1]
-    noise = (parameters.log_noise.exp() + 1e-4).expand(25, 1)
+    trend = torch.from_numpy(parameters.trend(inputs))[:, None]
+    noise = torch.full((25, 1), parameters.noise, dtype=torch.float64)
     kernel = get_covar_module_with_dim_scaled_prior(ard_num_dims=3, use_rbf_kernel=False)
     model = botorch.SingleTaskGP(
         torch.from_numpy(inputs), targets - trend, noise, covar_module=kernel, outcome_transform=None
     )
-    model.covar_module.lengthscale = parameters.log_lengths.exp()
+    model.covar_module.lengthscale = torch.from_numpy(np.exp(parameters.log_lengths))
     model.mean_module.constant = 0.0
     fresh = rows(10)
     with torch.no_grad():
         posterior = model.posterior(torch.from_numpy(fresh))
-    back = posterior.mean[:, 0].numpy() + parameters.mean[0].item() + parameters.mean[1].item() * fresh[:, 0]
+    back = posterior.mean[:, 0].numpy() + parameters.trend(fresh)
     belief = surrogate.believe(fresh)
     assert belief.mean == pytest.approx(back * surrogate._spread + surrogate._centre, abs=1e-6)
     assert belief.deviation == pytest.approx(posterior.variance[:, 0].sqrt().numpy() * surrogate._spread, rel=1e-3)
+
+
+@pytest.mark.parametrize("categories", [0, 2])
+def test_the_gradient_is_that_of_finite_differences(categories):
+    inputs = rows(20, categories)
+    outputs = RNG.standard_normal(20)
+    flat = np.concatenate([RNG.normal(-0.5, 0.5, inputs.shape[1]), [-3.0, 0.2, -0.3]])
+
+    def value(vector):
+        return negative_log_posterior(vector, inputs, outputs, inputs.shape[1] - categories)[0]
+
+    steps = np.eye(len(flat)) * 1e-6
+    numeric = [(value(flat + step) - value(flat - step)) / 2e-6 for step in steps]
+    gradient = negative_log_posterior(flat, inputs, outputs, inputs.shape[1] - categories)[1]
+    assert gradient == pytest.approx(numeric, rel=1e-4, abs=1e-5)

@@ -7,15 +7,15 @@ on their order or on earlier fits, so that a resumed study goes on as if it had 
 
 Kernel and priors are BoTorch's standard ones (Matérn 5/2 with a length for each input; Hvarfner, Hellsten and Nardi
 2024, arXiv 2402.02229). The algebra is here because BoTorch would be the heaviest part of an installation, and
-because fitting afresh at every step has to be quick.
+because fitting afresh at every step has to be quick: the gradient of the likelihood is in closed form.
 """
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.optimize import minimize
 
 from greenshift.optimize.freezethaw.improvement import Belief
@@ -44,14 +44,23 @@ class Parameters:
         mean: Constant and slope along the first input, shape (2,).
     """
 
-    log_lengths: torch.Tensor
-    log_noise: torch.Tensor
-    mean: torch.Tensor
+    log_lengths: Vector
+    log_noise: float
+    mean: Vector
 
     @classmethod
-    def unpack(cls, flat: torch.Tensor) -> "Parameters":
+    def unpack(cls, flat: Vector) -> "Parameters":
         """Read the parameters from one vector: lengths, noise, mean."""
-        return cls(flat[:-3], flat[-3], flat[-2:])
+        return cls(flat[:-3], float(flat[-3]), flat[-2:])
+
+    def trend(self, inputs: Matrix) -> Vector:
+        """Return the mean at inputs of shape (n, columns)."""
+        return np.asarray(self.mean[0] + self.mean[1] * inputs[:, 0])
+
+    @property
+    def noise(self) -> float:
+        """Variance of the noise."""
+        return math.exp(self.log_noise) + _LEAST_NOISE
 
 
 class Surrogate:
@@ -73,83 +82,120 @@ class Surrogate:
         self._centre = float(targets.mean())
         self._spread = float(targets.std()) or 1.0
         self._numbers = rows.shape[1] - categories
-        inputs = torch.from_numpy(rows)
-        outputs = torch.from_numpy((targets - self._centre) / self._spread)
+        outputs = (targets - self._centre) / self._spread
         order = np.lexsort(rows.T)  # the same sums, and the same choice below, whatever the order of the evaluations
         chosen = np.random.default_rng(seed).permutation(order)[:FIT_POINTS] if len(order) > FIT_POINTS else order
-        self._parameters = _fit(inputs[chosen], outputs[chosen], self._numbers)
-        self._condition(inputs[order], outputs[order])
+        self._parameters = _fit(rows[chosen], outputs[chosen], self._numbers)
+        self._condition(rows[order], outputs[order])
         if len(pending):
-            more = torch.from_numpy(pending)
-            self._condition(torch.cat([inputs[order], more]), torch.cat([outputs[order], self._predict(more)[0]]))
+            self._condition(
+                np.vstack([rows[order], pending]), np.concatenate([outputs[order], self._predict(pending)[0]])
+            )
 
     def believe(self, rows: Matrix) -> Belief:
         """Return what is believed of the values, without noise, at rows of shape (n, columns)."""
-        mean, variance = self._predict(torch.from_numpy(rows))
-        deviation = np.sqrt(np.maximum(variance.numpy(), _SMALLEST_VARIANCE))
-        return Belief(mean.numpy() * self._spread + self._centre, deviation * self._spread, self.log)
+        mean, variance = self._predict(rows)
+        deviation = np.sqrt(np.maximum(variance, _SMALLEST_VARIANCE))
+        return Belief(mean * self._spread + self._centre, deviation * self._spread, self.log)
 
-    def _condition(self, inputs: torch.Tensor, outputs: torch.Tensor) -> None:
+    def _condition(self, inputs: Matrix, outputs: Vector) -> None:
         """Factorise for prediction (Rasmussen and Williams 2006, algorithm 2.1)."""
+        kernel = Kernel(inputs, inputs, self._parameters.log_lengths, self._numbers).values
         self._inputs = inputs
-        self._factor, self._weights = _factorise(inputs, outputs, self._parameters, self._numbers)
+        self._factor = cholesky(kernel + self._parameters.noise * np.eye(len(inputs)), lower=True, check_finite=False)
+        residual = outputs - self._parameters.trend(inputs)
+        self._weights = cho_solve((self._factor, True), residual, check_finite=False)
 
-    def _predict(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        cross = _kernel(self._inputs, inputs, self._parameters.log_lengths, self._numbers)
-        mean = _mean(inputs, self._parameters) + cross.T @ self._weights
-        explained = torch.linalg.solve_triangular(self._factor, cross, upper=False).square().sum(0)
-        return mean, 1 - explained
-
-
-def _kernel(left: torch.Tensor, right: torch.Tensor, log_lengths: torch.Tensor, numbers: int) -> torch.Tensor:
-    """Matérn 5/2 over numbers times a kernel of equality over categories, shape (left, right)."""
-    lengths = log_lengths.exp()
-    a, b = left[:, :numbers] / lengths[:numbers], right[:, :numbers] / lengths[:numbers]
-    squared = a.square().sum(1)[:, None] + b.square().sum(1)[None, :] - 2 * a @ b.T
-    distance = (5 * squared.clamp_min(1e-12)).sqrt()
-    kernel = (1 + distance + distance.square() / 3) * torch.exp(-distance)
-    for column in range(numbers, left.shape[1]):
-        differs = (left[:, column, None] != right[None, :, column]).to(kernel.dtype)
-        kernel = kernel * torch.exp(-differs / lengths[column])
-    return kernel
+    def _predict(self, inputs: Matrix) -> tuple[Vector, Vector]:
+        cross = Kernel(self._inputs, inputs, self._parameters.log_lengths, self._numbers).values
+        mean = self._parameters.trend(inputs) + cross.T @ self._weights
+        whitened = solve_triangular(self._factor, cross, lower=True, check_finite=False)
+        return mean, 1 - np.square(whitened).sum(0)
 
 
-def _mean(inputs: torch.Tensor, parameters: Parameters) -> torch.Tensor:
-    return parameters.mean[0] + parameters.mean[1] * inputs[:, 0]
+class Kernel:
+    """Matérn 5/2 over numbers times a kernel of equality over categories."""
+
+    def __init__(self, left: Matrix, right: Matrix, log_lengths: Vector, numbers: int) -> None:
+        """Compute `values`, shape (left, right).
+
+        Args:
+            left: Inputs, shape (n, columns).
+            right: Inputs, shape (m, columns).
+            log_lengths: Logarithms of the lengths, shape (columns,).
+            numbers: How many of the columns are numbers; the others are categories.
+        """
+        lengths = np.exp(log_lengths)
+        a, b = left[:, :numbers] / lengths[:numbers], right[:, :numbers] / lengths[:numbers]
+        squared = np.square(a).sum(1)[:, None] + np.square(b).sum(1)[None, :] - 2 * a @ b.T
+        distance = np.sqrt(5 * np.maximum(squared, 0.0))
+        self._scaled = a
+        self._decay = np.exp(-distance)
+        self._differs = []
+        for column in range(numbers, left.shape[1]):
+            differs = (left[:, column, None] != right[None, :, column]) / lengths[column]
+            self._decay = self._decay * np.exp(-differs)
+            self._differs.append(differs)
+        self._distance = distance
+        self.values = (1 + distance + np.square(distance) / 3) * self._decay
+
+    def gradient(self, weights: Matrix) -> Vector:
+        """Return d sum(weights * values) / d log_lengths, shape (columns,), for symmetric weights of one input set."""
+        # Of a number: dk / dlog length = 5/3 (1 + r) e^-r times the squared scaled difference, summed without
+        # a matrix for each column.
+        inner = weights * (5 / 3) * (1 + self._distance) * self._decay
+        numbers = 2 * (inner.sum(1) @ np.square(self._scaled) - (self._scaled * (inner @ self._scaled)).sum(0))
+        categories = [(weights * self.values * differs).sum() for differs in self._differs]
+        return np.concatenate([numbers, categories])
 
 
-def _factorise(
-    inputs: torch.Tensor, outputs: torch.Tensor, parameters: Parameters, numbers: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the Cholesky factor of the covariance and the weights of the evaluations."""
-    noise = parameters.log_noise.exp() + _LEAST_NOISE
-    kernel = _kernel(inputs, inputs, parameters.log_lengths, numbers)
-    factor = torch.linalg.cholesky(kernel + noise * torch.eye(len(inputs), dtype=inputs.dtype))
-    residual = outputs - _mean(inputs, parameters)
-    return factor, torch.cholesky_solve(residual[:, None], factor)[:, 0]
-
-
-def _fit(inputs: torch.Tensor, outputs: torch.Tensor, numbers: int) -> Parameters:
+def _fit(inputs: Matrix, outputs: Vector, numbers: int) -> Parameters:
     """Maximise the posterior of the parameters, from the most likely ones of the prior."""
     columns = inputs.shape[1]
-    length_centre = math.sqrt(2) + math.log(columns) / 2
-    start = np.concatenate(
-        [np.full(columns, length_centre - _LENGTH_SPREAD**2), [_NOISE_CENTRE - _NOISE_SPREAD**2, 0.0, 0.0]]
-    )
-
-    def loss(flat: Vector) -> tuple[float, Vector]:
-        vector = torch.tensor(flat, requires_grad=True)
-        parameters = Parameters.unpack(vector)
-        factor, weights = _factorise(inputs, outputs, parameters, numbers)
-        residual = outputs - _mean(inputs, parameters)
-        fit = residual @ weights / 2 + factor.diagonal().log().sum()
-        # Densities of the log-normal priors in the logarithm of the parameter, which has a mode of its own.
-        lengths = ((parameters.log_lengths - length_centre + _LENGTH_SPREAD**2) / _LENGTH_SPREAD).square().sum() / 2
-        noise = ((parameters.log_noise - _NOISE_CENTRE + _NOISE_SPREAD**2) / _NOISE_SPREAD).square() / 2
-        total = fit + lengths + noise
-        total.backward()
-        return total.item(), np.asarray(vector.grad)
-
+    modes = np.append(np.full(columns, _length_mode(columns)), _NOISE_CENTRE - _NOISE_SPREAD**2)
     bounds = [(-5.0, 8.0)] * columns + [(-12.0, 1.0), (-20.0, 20.0), (-20.0, 20.0)]
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": FIT_ITERATIONS})
-    return Parameters.unpack(torch.from_numpy(found.x))
+    found = minimize(
+        negative_log_posterior,
+        np.append(modes, [0.0, 0.0]),
+        args=(inputs, outputs, numbers),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=bounds,
+        options={"maxiter": FIT_ITERATIONS},
+    )
+    return Parameters.unpack(found.x)
+
+
+def _length_mode(columns: int) -> float:
+    """Logarithm of the most likely length of the prior for so many inputs."""
+    return math.sqrt(2) + math.log(columns) / 2 - _LENGTH_SPREAD**2
+
+
+def negative_log_posterior(flat: Vector, inputs: Matrix, outputs: Vector, numbers: int) -> tuple[float, Vector]:
+    """Return what is minimised, up to a constant, and its gradient (Rasmussen and Williams 2006, equation 5.9).
+
+    Args:
+        flat: Parameters as one vector, see `Parameters.unpack`.
+        inputs: Shape (n, columns).
+        outputs: Standardised values, shape (n,).
+        numbers: How many of the columns are numbers.
+    """
+    parameters = Parameters.unpack(flat)
+    kernel = Kernel(inputs, inputs, parameters.log_lengths, numbers)
+    factor = cholesky(kernel.values + parameters.noise * np.eye(len(inputs)), lower=True, check_finite=False)
+    residual = outputs - parameters.trend(inputs)
+    weights = cho_solve((factor, True), residual, check_finite=False)
+    inverse = cho_solve((factor, True), np.eye(len(inputs)), check_finite=False)
+    slope = (inverse - np.outer(weights, weights)) / 2
+    # The priors' densities have their modes where the fit starts; they are normal in the logarithms.
+    lengths = (parameters.log_lengths - _length_mode(inputs.shape[1])) / _LENGTH_SPREAD
+    noise = (parameters.log_noise - _NOISE_CENTRE + _NOISE_SPREAD**2) / _NOISE_SPREAD
+    value = residual @ weights / 2 + np.log(np.diag(factor)).sum() + (lengths @ lengths + noise**2) / 2
+    gradient = np.concatenate(
+        [
+            kernel.gradient(slope) + lengths / _LENGTH_SPREAD,
+            [np.trace(slope) * math.exp(parameters.log_noise) + noise / _NOISE_SPREAD],
+            [-weights.sum(), -(weights @ inputs[:, 0])],
+        ]
+    )
+    return float(value), gradient
