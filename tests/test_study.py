@@ -14,7 +14,9 @@ from study_fakes import fake_evaluator
 
 
 def config(**changes):
-    return StudyConfig(**{"fidelity": "epochs", "budget": "3trials", "target": "asic-45nm", **changes})
+    return StudyConfig(
+        **{"optimizer": "random", "fidelity": "epochs", "budget": "3trials", "target": "asic-45nm", **changes}
+    )
 
 
 def study(folder, evaluator=None, events=None, **changes):

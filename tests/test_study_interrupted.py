@@ -20,7 +20,7 @@ from greenshift.store import Store
 from greenshift.study import StudyInterrupted, run_study
 from study_fakes import fake_evaluator
 
-CONFIG = {"fidelity": "epochs", "budget": "4trials"}
+CONFIG = {"optimizer": "random", "fidelity": "epochs", "budget": "4trials"}
 
 
 def start(folder, config=CONFIG, **behaviour):
@@ -224,7 +224,7 @@ def test_with_several_workers_timing_changes_nothing(tmp_path, monkeypatch, unin
 
         evaluator = fake_evaluator()
         object.__setattr__(evaluator, "evaluate", evaluate)
-        config = StudyConfig(fidelity="epochs", budget="12trials", workers=3, baselines=False)
+        config = StudyConfig(optimizer="random", fidelity="epochs", budget="12trials", workers=3, baselines=False)
         events = []
         run_study(config, tmp_path / name, on_event=events.append, evaluator=evaluator)
         seen[name] = proposals(tmp_path / name)

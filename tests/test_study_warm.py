@@ -22,7 +22,14 @@ FULL = make_space("paper", depth=4, fidelity=None)
 
 def study(folder, *, events=None, **changes):
     config = StudyConfig(
-        **{"fidelity": "epochs", "budget": "6trials", "target": "asic-45nm", "baselines": False, **changes}
+        **{
+            "optimizer": "random",
+            "fidelity": "epochs",
+            "budget": "6trials",
+            "target": "asic-45nm",
+            "baselines": False,
+            **changes,
+        }
     )
     listen = study_fakes.ignore if events is None else events.append
     return run_study(config, folder, on_event=listen, evaluator=fake_evaluator())

@@ -59,7 +59,10 @@ SEARCHES = {
     "prior twice": (["--prior", "lr=0.1,lr=0.2"], ["prior", "'lr=0.2'", "lr=0.1,weight_bits=4"]),
     "prior of nothing known": (["--prior", "rate=0.1"], ["prior", "'rate'", "known", "weight_decay"]),
     "prior out of range": (["--prior", "lr=7"], ["prior", "lr", "7", "[0.001, 0.1]"]),
-    "prior for random": (["--prior", "lr=0.05"], ["prior: optimizer 'random' cannot use it; choose freezethaw"]),
+    "prior for random": (
+        ["--optimizer", "random", "--prior", "lr=0.05"],
+        ["prior: optimizer 'random' cannot use it; choose freezethaw"],
+    ),
     "space": (["--space", "everything"], ["'everything'", "paper"]),
     "objective": (["--objectives", "error,carbon"], ["'carbon'", "energy_j"]),
     "objective twice": (["--objectives", "error,error"], ["twice"]),

@@ -40,8 +40,8 @@ def test_a_replay_gives_what_a_real_evaluation_gives(recorder, tmp_path):
     recorder("digits", "--lines", tmp_path / "lines.jsonl")
     path = tmp_path / "tables" / "digits-tiny_cnn.json.gz"
     table = load_table(path)
-    config = with_table(StudyConfig(replay=str(path), target="asic-45nm", fidelity="epochs"), table)
-    plan = make_plan(config, replay_evaluator(config))
+    config = with_table(StudyConfig(optimizer="random", replay=str(path), target="asic-45nm", fidelity="epochs"), table)
+    plan = make_plan(config, replay_evaluator(config), {})
     for configuration in table.configurations():
         for epochs in (1, 2):
             task = plan.trial_task(0, configuration, epochs)

@@ -25,7 +25,7 @@ def path(tmp_path):
 @pytest.fixture
 def study(path):
     def make(**settings):
-        asked = {"target": "asic-45nm", "fidelity": "epochs", **settings}
+        asked = {"optimizer": "random", "target": "asic-45nm", "fidelity": "epochs", **settings}
         return with_table(StudyConfig(replay=str(path), **asked), load_table(path), asked)
 
     return make
