@@ -89,6 +89,7 @@ def _add_summarise(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     summarised.add_argument("runs", type=Path, nargs="+", help="JSONL files")
     summarised.add_argument("--problems", help="names and groups to keep, with commas; all without it")
     summarised.add_argument("--optimizers", help="specifications to keep, with commas; all without it")
+    summarised.add_argument("--seeds", help="seeds to keep, such as 0-4; all without it")
     summarised.add_argument("--limit", type=float, default=Limits.cost, help="runs with this limit only")
     summarised.add_argument("--workers", type=int, default=Limits.workers, help="runs with this many workers only")
     summarised.add_argument("--peer", default="smac", help="optimizer that the others are measured against")
@@ -117,6 +118,8 @@ def _chosen(args: argparse.Namespace) -> list[Record]:
         records = [r for r in records if r["problem"] in problem_names(args.problems)]
     if args.optimizers is not None:
         records = [r for r in records if r["optimizer"] in args.optimizers.split(",")]
+    if getattr(args, "seeds", None) is not None:
+        records = [r for r in records if r["seed"] in _seeds(args.seeds)]
     if not records:
         raise InputError(f"runs: none with limit {args.limit:g} and {args.workers} workers as asked for in these files")
     return records

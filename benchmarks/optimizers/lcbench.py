@@ -28,7 +28,7 @@ from .problem import BenchmarkProblem
 
 FOLDER_VARIABLE = "GREENSHIFT_YAHPO"
 TUNE = ("168868", "146212", "167152", "167185", "126026")
-# Drawn once, before anything was run on them: python -m benchmarks.optimizers draw-held-out
+# Drawn once, before any optimizer was run on them: python -m benchmarks.optimizers draw-held-out
 HELD_OUT = ("167161", "167181", "126025", "189866", "167200", "168330", "126029", "34539", "189862", "3945")
 
 _INPUTS, _CLASSES = 40, 7  # an assumption, the same for all tasks: the surrogate does not know its tables' sizes
