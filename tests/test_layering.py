@@ -29,6 +29,7 @@ LAYERS = (
     ("networks",),
     ("artifacts", "calibrate", "evaluate"),
     ("final", "measure"),
+    ("deploy",),  # a network in integers needs no torch; only what packs one does
     # -------- ... to here; what stands higher reaches down to it from inside functions only
     ("accounts",),
     ("executors", "report"),

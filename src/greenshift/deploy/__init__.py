@@ -1,0 +1,1 @@
+"""Networks that really run: packed artifacts, the native runtime and exports."""
