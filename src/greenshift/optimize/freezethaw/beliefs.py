@@ -11,6 +11,7 @@ from ConfigSpace import Configuration as Sample
 from numpy.typing import NDArray
 from scipy.special import log_ndtr, ndtr
 
+from greenshift.optimize.fidelity import rungs
 from greenshift.optimize.freezethaw.candidates import Candidates
 from greenshift.optimize.freezethaw.costs import CostModel, Expense, fit_costs
 from greenshift.optimize.freezethaw.encoding import Encoding
@@ -107,12 +108,19 @@ class Model:
         self._reference = quantities.reference(scaled)
         self._front = np.vstack([self._solutions(states), self._expected(states)])
 
-    def gain(self, rows: Matrix, known: Matrix) -> Vector:
-        """Return the expected hypervolume improvement of candidates at full fidelity, limits considered, shape (n,)."""
-        beliefs = self._beliefs(rows, known)
+    @property
+    def horizons(self) -> tuple[float, ...]:
+        """Fidelities whose results are solutions, ascending: all rungs if partial ones can be used, or the full one."""
+        if self._fidelity is None or not self._fidelity.partial:
+            return (self._full,)
+        return rungs(self._fidelity)
+
+    def gain(self, rows: Matrix, known: Matrix, horizon: float) -> Vector:
+        """Return the expected hypervolume improvement of candidates at a fidelity, limits considered, shape (n,)."""
+        beliefs = self._beliefs(rows, known, horizon)
         gain = expected_improvement(self._front, self._reference, beliefs)
         if self._success is not None:
-            success = self._success.believe(self._full_inputs(rows))
+            success = self._success.believe(self._inputs(rows, horizon))
             assert success.deviation is not None
             gain = gain * ndtr((success.mean - 0.5) / success.deviation)  # least-squares classification
         for place in self._quantities.uncertain:
@@ -125,9 +133,9 @@ class Model:
                 gain = gain * np.exp(log_ndtr((bound - belief.mean) / belief.deviation))
         return gain
 
-    def cost_s(self, rows: Matrix, known: Matrix, start: Vector) -> Vector:
-        """Return the predicted cost in s of bringing candidates from `start` to full fidelity, shape (n,)."""
-        return self._costs.predict_s(self._features(rows, known), start, self._full)
+    def cost_s(self, rows: Matrix, known: Matrix, start: Vector, horizon: float) -> Vector:
+        """Return the predicted cost in s of bringing candidates from `start` to a higher fidelity, shape (n,)."""
+        return self._costs.predict_s(self._features(rows, known), start, horizon)
 
     def _surrogate(self, states: Sequence[State], place: int, seed: int) -> Surrogate:
         return self._fit(states, lambda outcome: None if outcome is None else outcome[place], seed)
@@ -145,8 +153,8 @@ class Model:
         under_way = np.array(pending).reshape(len(pending), rows.shape[1])
         return Surrogate(rows, values, self._encoding.category_columns, under_way, seed)
 
-    def _full_inputs(self, rows: Matrix) -> Matrix:
-        return np.hstack([np.ones((len(rows), 1)), rows])
+    def _inputs(self, rows: Matrix, fidelity: float) -> Matrix:
+        return np.hstack([np.full((len(rows), 1), self._log_fidelity(fidelity)), rows])
 
     def _input(self, row: Vector, fidelity: float) -> Vector:
         return np.concatenate([[self._log_fidelity(fidelity)], row])
@@ -162,10 +170,10 @@ class Model:
         # What does not fit into a device costs it infinitely much, and tells nothing about the training's cost.
         return np.hstack([self._encoding.features(rows), np.nan_to_num(logs, nan=0.0, posinf=0.0, neginf=0.0)])
 
-    def _beliefs(self, rows: Matrix, known: Matrix) -> list[Belief]:
-        """Return a belief for each objective at full fidelity, in the scale of the hypervolume."""
+    def _beliefs(self, rows: Matrix, known: Matrix, fidelity: float) -> list[Belief]:
+        """Return a belief for each objective at a fidelity, in the scale of the hypervolume."""
         objectives = self._quantities.problem.objectives
-        inputs = self._full_inputs(rows)
+        inputs = self._inputs(rows, fidelity)
         surrogates = dict(zip(self._quantities.uncertain, self._surrogates, strict=True))
         beliefs = []
         for place, objective in enumerate(objectives):
@@ -204,7 +212,7 @@ class Model:
             return np.zeros((0, len(self._quantities.problem.objectives)))
         rows = np.array([state.row for state in under_way])
         known = np.array([state.known for state in under_way])
-        beliefs = self._beliefs(rows, known)
+        beliefs = self._beliefs(rows, known, self._full)
         return np.stack([np.exp(belief.mean) if belief.log else belief.mean for belief in beliefs], axis=1)
 
 

@@ -18,6 +18,9 @@ Vector = NDArray[np.float64]
 _DEVIATIONS = (0.2, 0.07)
 _CENTRES = 5
 
+# Candidates whose gain is looked at for lower fidelities too.
+_SCREENED = 100
+
 
 @dataclass(frozen=True)
 class Offer:
@@ -51,19 +54,34 @@ class Chooser:
     source: Source
 
     def offers(self, candidates: Candidates, start: Vector) -> list[Offer]:
-        """Return the offers of candidates that have reached the fidelities `start`, shape (n,), in their order."""
+        """Return the offers of candidates that have reached the fidelities `start`, shape (n,), in their order.
+
+        An offer is for the fidelity with the most gain per cost on the way to the full one. The lower ones are looked
+        at only for the candidates that promise most at the full one, which saves most of the time.
+        """
         if not len(candidates.samples):
             return []
-        gain = self.model.gain(candidates.rows, candidates.known)
-        cost_s = np.maximum(self.model.cost_s(candidates.rows, candidates.known, start), 1e-12)
-        with np.errstate(divide="ignore"):
-            scores = np.log(gain) - self.cost_exponent * np.log(cost_s)
+        *lower, full = self.model.horizons
+        scores, rates = self._scores(candidates, start, full)
+        screened = np.argsort(-scores, kind="stable")[:_SCREENED]
+        for horizon in lower:
+            chosen = screened[start[screened] < horizon]
+            found, found_rates = self._scores(candidates.take(chosen.tolist()), start[chosen], horizon)
+            better = found > scores[chosen]
+            scores[chosen[better]], rates[chosen[better]] = found[better], found_rates[better]
         if self.prior_weight:
             scores = scores + self.prior_weight * self.source.prior_score(candidates.samples)
         return [
             Offer(sample, float(score), float(rate))
-            for sample, score, rate in zip(candidates.samples, scores, gain / cost_s, strict=True)
+            for sample, score, rate in zip(candidates.samples, scores, rates, strict=True)
         ]
+
+    def _scores(self, candidates: Candidates, start: Vector, horizon: float) -> tuple[Vector, Vector]:
+        """Return the scores and the gains per s of candidates that are brought from `start` to a fidelity."""
+        gain = self.model.gain(candidates.rows, candidates.known, horizon)
+        cost_s = np.maximum(self.model.cost_s(candidates.rows, candidates.known, start, horizon), 1e-12)
+        with np.errstate(divide="ignore"):
+            return np.log(gain) - self.cost_exponent * np.log(cost_s), gain / cost_s
 
     def best_new(
         self,

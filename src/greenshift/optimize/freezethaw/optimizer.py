@@ -1,9 +1,10 @@
 """Pareto freeze-thaw: which training to begin or to take up again, for the most hypervolume per second.
 
 Every step either begins a new configuration or goes on with one that was paused, for one rung. It takes whichever
-promises the most expected hypervolume improvement at full fidelity per predicted remaining cost to get there. The
-idea of pausing and resuming trainings is Swersky, Snoek and Adams' (2014, arXiv 1406.3896); that objectives known
-before training enter exactly, and the closed form for it, see `improvement`.
+promises the most expected hypervolume improvement per predicted cost, at whichever fidelity that is: the full one, or
+a lower one where partly trained networks count as well. The idea of pausing and resuming trainings is Swersky, Snoek
+and Adams' (2014, arXiv 1406.3896); that objectives known before training enter exactly, and the closed form for it,
+see `improvement`.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -205,7 +206,8 @@ class FreezeThawOptimizer:
         if not self._settings.cooling:
             return self._settings.cost_exponent
         pool = self._source.pool(0)
-        full_s = float(np.median(model.cost_s(pool.rows, pool.known, np.zeros(len(pool.rows)))))
+        nothing = np.zeros(len(pool.rows))
+        full_s = float(np.median(model.cost_s(pool.rows, pool.known, nothing, model.horizons[-1])))
         return self._settings.cost_exponent * max(0.0, 1 - model.spent_s / (self._settings.cooling * full_s))
 
     def _prior_weight(self, trials: int) -> float:
