@@ -13,7 +13,8 @@
 #include <stdint.h>
 
 enum {
-    GS_BLOCK = 16,  /* output channels per block of packed weights; bias and multiplier are padded to whole blocks */
+    GS_BLOCK = 16,  /* output channels per block of packed weights */
+    GS_PADDED = 64, /* bias and multiplier are padded to a multiple of this */
     GS_SLACK = 128, /* bytes after a map that may be read */
     GS_ALIGN = 64   /* alignment of maps, packed weights and arenas */
 };
@@ -71,7 +72,7 @@ typedef struct gs_layer {
     int32_t largest;    /* largest magnitude of a weight: up to 127, or a power of two up to 8192 if weights are shifts */
     int32_t keeps_weight;
 
-    /* Padded with zeros to whole blocks. The bias already holds - zero_in * sum of weights (modulo 2^32): kernels add
+    /* Padded with zeros to a multiple of GS_PADDED. The bias already holds - zero_in * sum of weights (modulo 2^32): kernels add
      * weight times raw byte, in 32 bits that wrap. */
     int32_t *bias;
     float *multiplier;
