@@ -13,7 +13,7 @@ static int always(void) {
     return 1;
 }
 
-#if defined(__x86_64__)
+#if defined(GS_HAVE_AVX2)
 #include <cpuid.h>
 
 /* Which registers the operating system saves (XCR0): instructions that the processor has are of no use otherwise. */
@@ -49,8 +49,12 @@ static const gs_isa isas[] = {
 #if defined(GS_HAVE_AMX)
     {"amx", gs_prepare_amx, gs_amx_usable},
 #endif
+#if defined(GS_HAVE_VNNI)
     {"vnni", gs_prepare_vnni, has_vnni},
+#endif
+#if defined(GS_HAVE_AVX2)
     {"avx2", gs_prepare_avx2, has_avx2},
+#endif
     {"reference", gs_prepare_reference, always},
 };
 #else

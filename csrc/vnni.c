@@ -1,4 +1,5 @@
 /* AVX-512 VNNI: 16 outputs per register; four bytes of a pixel, broadcast, meet four weights of each output. */
+#include "linear.h"
 #include "tiles.h"
 
 #include <immintrin.h>
@@ -125,6 +126,9 @@ static void convolve(const gs_layer *layer, const gs_call *call) {
 }
 
 int gs_prepare_vnni(gs_layer *layer) {
+    const int from_codes = gs_prepare_linear_vnni(layer);
+    if (from_codes)
+        return from_codes < 0 ? -1 : 0;
     layer->convolve = convolve;
     layer->kernel = "vnni";
     return gs_pack_dense(layer);
