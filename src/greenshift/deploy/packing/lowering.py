@@ -104,7 +104,7 @@ def _clamp(bounds: Callable[[dict[str, Any]], Clamp]) -> Callable[[Builder, Call
             clamp = then_clamp(source.clamp, (low, high))
             builder.put(call, dataclasses.replace(source, node=call.node.name, clamp=clamp))
             return
-        _put_function(lowering, call, lambda value: value.clamp(low, high))
+        _put_function(builder, call, lambda value: value.clamp(low, high))
 
     return handle
 
@@ -125,7 +125,7 @@ def _elementwise(builder: Builder, call: Call) -> None:
         builder.refuse(call, "is supported for one map and a number only")
     node, module = call.node, call.module
     if module is not None:
-        _put_function(lowering, call, lambda value: module(value.clone()))
+        _put_function(builder, call, lambda value: module(value.clone()))
         return
 
     def function(value: Tensor) -> Tensor:
@@ -134,13 +134,13 @@ def _elementwise(builder: Builder, call: Call) -> None:
             return getattr(put[0][0], str(node.target))(*put[0][1:], **put[1])  # type: ignore[no-any-return]
         return node.target(*put[0], **put[1])  # type: ignore[operator, no-any-return]
 
-    _put_function(lowering, call, function)
+    _put_function(builder, call, function)
 
 
 def _add(builder: Builder, call: Call) -> None:
     addends = [argument for argument in call.node.args[:2] if argument in call.inputs]
     if len(addends) == 1 and call.kind in ("add", "sub"):
-        _elementwise(lowering, call)
+        _elementwise(builder, call)
         return
     sources = [builder.operations[builder.names[addend]] for addend in addends]  # type: ignore[index]
     if call.kind == "sub" or call.arguments.get("alpha", 1) != 1 or sources[0].shape != sources[1].shape:
