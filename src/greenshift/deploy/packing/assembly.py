@@ -137,7 +137,7 @@ def _weighted(assembly: Assembly, operation: Weighted, sources: tuple[int], grid
     factor = operation.scale * codes.scale * 2.0 ** (before.exponent - step)
     constant = (operation.scale * bias(layer) + operation.shift) * 2.0**-step
     signed = codes.values * torch.where(factor < 0, -1.0, 1.0).view(-1, *[1] * (codes.values.dim() - 1))
-    largest = signed.abs().flatten(1).sum(1) * max(before.zero, 255 - before.zero)
+    largest = signed.abs().flatten(1).sum(1) * 255
     silent = largest * factor.abs() < (_INVISIBLE_LOGITS if grid is None else _INVISIBLE_STEPS)
     signed[silent] = 0
     multiplier = _two_bytes(_for_silent(factor.abs(), silent, constant))

@@ -83,7 +83,8 @@ class Builder:
     def name(self, call: Call) -> str:
         """Return a name for a new operation: the module's, if it is its first one."""
         name = str(call.node.target) if call.module is not None else call.node.name
-        return name if name not in self.operations else call.node.name + "'"
+        same = sum(known == name or known.startswith(f"{name}:") for known in self.operations)
+        return f"{name}:{same + 1}" if same else name
 
     def _add(self, operation: Operation, node: fx.Node | None) -> None:
         self.operations[operation.name] = operation

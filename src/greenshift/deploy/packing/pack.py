@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from greenshift.data import normalise
 from greenshift.deploy.network import Network
@@ -18,6 +18,7 @@ from greenshift.deploy.packing.operations import Operation, Weighted
 from greenshift.deploy.packing.report import PackedLayer, PackReport
 from greenshift.deploy.packing.simulate import simulate
 from greenshift.deploy.packing.tracing import trace
+from greenshift.deploy.validity import check
 from greenshift.errors import InputError
 
 _BATCH = 64
@@ -65,9 +66,9 @@ def to_network(
     calibrated = calibrate(graph, operations, images)
     raw = torch.arange(256, dtype=torch.uint8).expand(1, pixels.shape[1], 1, 256)
     steps = Assembly(calibrated, weights, normalise(raw, mean, std)).steps()
+    check(Network(steps))
     report = _report(Network(steps), weights, calibrated.outputs, pixels)
-    merged = sum(node.op.startswith("call") and "shape" in node.meta for node in graph.graph.nodes) + 1 - len(steps)
-    report = dataclasses.replace(report, merged=max(merged, 0))
+    report = dataclasses.replace(report, merged=_merged(graph, operations))
     return Network(steps, {**(description or {}), "packing": report.changes()}), report
 
 
@@ -126,6 +127,12 @@ def _all_codes(operations: dict[str, Operation], allow_rounding: bool) -> dict[s
     return {layer.name: codes(layer.layer, layer.name, allow_rounding=allow_rounding) for layer in layers}
 
 
+def _merged(graph: fx.GraphModule, operations: dict[str, Operation]) -> tuple[str, ...]:
+    calls = [node for node in graph.graph.nodes if node.op.startswith("call") and "shape" in node.meta]
+    names = [str(node.target) if node.op == "call_module" else node.name for node in calls]
+    return tuple(name for name in names if name not in operations)
+
+
 def _report(network: Network, weights: dict[str, Codes], wanted: Tensor, pixels: Tensor) -> PackReport:
     packed = simulate(network)
     with torch.no_grad():
@@ -146,7 +153,7 @@ def _report(network: Network, weights: dict[str, Codes], wanted: Tensor, pixels:
     return PackReport(
         layers=layers,
         steps=len(network.steps),
-        merged=0,
+        merged=(),
         calibration_images=len(pixels),
         agreement=float((found.argmax(1) == wanted.argmax(1)).float().mean()),
         largest_difference=float((found - wanted).abs().max() / wanted.abs().max().clamp_min(1e-12)),

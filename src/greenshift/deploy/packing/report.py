@@ -35,7 +35,7 @@ class PackReport:
     Attributes:
         layers: Convolutions and linear layers, in order.
         steps: Number of steps of the packed network.
-        merged: Batch norms, activations and other nodes of the model that became part of another step.
+        merged: Batch norms, activations and other parts of the model that went into another step.
         calibration_images: Images that the grids of the maps were chosen on.
         agreement: Share of these images to which the packed network gives the class of the float model.
         largest_difference: Largest difference of a logit on them, as a share of the largest logit.
@@ -45,7 +45,7 @@ class PackReport:
 
     layers: tuple[PackedLayer, ...]
     steps: int
-    merged: int
+    merged: tuple[str, ...]
     calibration_images: int
     agreement: float
     largest_difference: float
