@@ -26,6 +26,7 @@ _COMMANDS = {
     "front": ("front", "report"),
     "select": ("select",),
     "ledger": ("ledger", "plan", "card"),
+    "pack": ("pack",),
     "network": ("cost", "evaluate"),
     "targets": ("targets",),
     "calibrate": ("calibrate",),

@@ -1,7 +1,6 @@
 """Steps of a network from the JSON objects and arrays of a packed file, none of which is taken on trust."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from greenshift.deploy.codes import STORAGES, packed_size, unpack_multipliers, unpack_weights
 from greenshift.deploy.encoding import ARRAYS, Array
@@ -23,12 +22,12 @@ from greenshift.errors import InputError
 _STORAGES = {storage.name: storage for storage in STORAGES}
 
 
-@dataclass
 class _Arrays:
     """The flat arrays of a file, taken piece by piece."""
 
-    arrays: Mapping[str, Array]
-    taken: dict[str, int] = field(default_factory=lambda: dict.fromkeys(ARRAYS, 0))
+    def __init__(self, arrays: Mapping[str, Array]) -> None:
+        self.arrays = arrays
+        self.taken = dict.fromkeys(ARRAYS, 0)
 
     def take(self, name: str, count: int) -> Array:
         start = self.taken[name]
