@@ -84,7 +84,7 @@ GS_API const char *gs_best_isa(void);
 GS_API int32_t gs_has_isa(const char *isa);
 
 /* For tests, after a run of a network made with GS_KEEP_MAPS: copies the map of a step, (batch, height, width,
- * channels). Returns -1 if there is none, because the step is fused into another or gives logits. */
+ * channels). Returns -1 if there is none, because another step does its work or it gives logits. */
 GS_API int32_t gs_step_output(const gs_network *network, const void *arena, int32_t batch, int32_t step,
                               uint8_t *output);
 

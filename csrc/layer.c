@@ -18,14 +18,14 @@ static void shape_layer(gs_layer *layer, const gs_op *op, const gs_op *source) {
 }
 
 static void scale_layer(const gs_network *network, gs_layer *layer, const gs_step *step) {
-    const gs_op *op = &step->op;
+    const gs_op *op = &network->steps[step->convolution].op;
     gs_scaling *scaling = &layer->scaling;
     scaling->lowest = (float)(op->low - op->zero);
     scaling->highest = (float)(op->high - op->zero);
     scaling->zero = op->zero;
     if (step->residual < 0)
         return;
-    const gs_op *sum = &network->steps[step->into].op, *other = &network->steps[step->residual].op;
+    const gs_op *sum = &step->op, *other = &network->steps[step->residual].op;
     scaling->own_scale = (float)ldexp(1.0, op->exponent - sum->exponent);
     scaling->residual_scale = (float)ldexp(1.0, other->exponent - sum->exponent);
     scaling->residual_zero = other->zero;
@@ -62,13 +62,13 @@ static int copy_numbers(gs_layer *layer, const gs_op *op, int32_t input_zero) {
 
 int gs_make_layer(gs_network *network, int32_t index, const gs_op *op) {
     gs_step *step = network->steps + index;
-    const gs_step *source = network->steps + step->op.sources[0];
+    const gs_step *source = network->steps + op->sources[0];
     gs_layer *layer = step->layer = calloc(1, sizeof *layer);
     if (!layer)
         return -1;
     shape_layer(layer, op, &source->op);
     layer->source = source->map.pitch;
-    layer->output = network->steps[step->into].map.pitch;
+    layer->output = step->map.pitch;
     if (step->residual >= 0)
         layer->residual = network->steps[step->residual].map.pitch;
     scale_layer(network, layer, step);

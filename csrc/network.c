@@ -62,7 +62,8 @@ static const char *fill(gs_network *network, const gs_op *ops) {
     if (gs_plan(network))
         return "a map is too large";
     for (int32_t i = 0; i < network->count; i++)
-        if (ops[i].kind == GS_CONVOLUTION && gs_make_layer(network, i, ops + i))
+        if (network->steps[i].convolution >= 0 && !network->steps[i].skipped &&
+            gs_make_layer(network, i, ops + network->steps[i].convolution))
             return "memory ran out";
     decide_together(network);
     return NULL;

@@ -16,11 +16,11 @@ typedef struct {
 typedef struct {
     gs_op op; /* its pointers belong to the network; weight, bias and multiplier are NULL */
     gs_map map;
-    gs_layer *layer;   /* convolutions */
-    int32_t into;      /* the step whose map it writes: itself, or the addition that it does too */
-    int32_t residual;  /* the step that it adds, or -1 */
-    int32_t skipped;   /* 1: an addition that a convolution does */
-    int32_t last_read; /* the last step that runs and reads the map written here */
+    gs_layer *layer;     /* if it runs a convolution */
+    int32_t convolution; /* which one it runs: itself, the one that an addition is fused into, or -1 */
+    int32_t residual;    /* the step that this convolution adds, or -1 */
+    int32_t skipped;     /* 1: a convolution that an addition runs */
+    int32_t last_read;   /* the last step that runs and reads the map */
 } gs_step;
 
 struct gs_network {
@@ -43,7 +43,8 @@ const char *gs_check(const gs_op *ops, int32_t index);
 /* plan.c: decides which steps are fused and where maps lie. */
 int gs_plan(gs_network *network);
 
-/* layer.c: a convolution's geometry, scaling and packed weights. `op` is the caller's, with weights. */
+/* layer.c: geometry, scaling and packed weights of the convolution that step `index` runs. `op` is the caller's, with
+ * weights. */
 int gs_make_layer(gs_network *network, int32_t index, const gs_op *op);
 void gs_free_layer(gs_layer *layer);
 

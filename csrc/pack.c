@@ -56,50 +56,58 @@ static int32_t channels_of_block(const gs_layer *layer, int32_t block) {
     return first_channel(layer, last) + layer->inputs / layer->groups - first_channel(layer, block * GS_BLOCK);
 }
 
-static gs_packed dense_sizes(const gs_layer *layer) {
+/* Bytes of a stretch. */
+static int32_t stretch_of(const gs_layer *layer, int32_t blocks) {
+    if (layer->groups == 1)
+        return layer->kernel_w * layer->source.pixel;
+    int32_t longest = 0;
+    for (int32_t block = 0; block < blocks; block++)
+        longest = channels_of_block(layer, block) > longest ? channels_of_block(layer, block) : longest;
+    return longest;
+}
+
+static gs_packed dense_sizes(const gs_layer *layer, int32_t stretches) {
     gs_packed sizes = {0};
     measure(layer, &sizes);
     sizes.blocks = (layer->outputs + GS_BLOCK - 1) / GS_BLOCK;
-    int32_t stretch = layer->kernel_w * layer->source.pixel;
-    sizes.taps = layer->kernel_h;
-    if (layer->groups > 1) {
-        sizes.taps *= layer->kernel_w;
-        stretch = 0;
-        for (int32_t block = 0; block < sizes.blocks; block++)
-            stretch = channels_of_block(layer, block) > stretch ? channels_of_block(layer, block) : stretch;
-    }
-    sizes.quads = (stretch + 3) / 4;
-    sizes.block = (size_t)sizes.taps * (size_t)sizes.quads * GS_BLOCK * 4;
+    sizes.quads = stretches * ((stretch_of(layer, sizes.blocks) + 3) / 4);
+    sizes.block = (size_t)sizes.quads * GS_BLOCK * 4;
     sizes.plane = sizes.block * (size_t)sizes.blocks;
     return sizes;
 }
 
-static void put(gs_packed *packed, int32_t output, int32_t tap, int32_t at, int16_t weight) {
-    const size_t quad = (size_t)tap * (size_t)packed->quads + (size_t)(at / 4);
+static void put(gs_packed *packed, int32_t output, int32_t at, int16_t weight) {
     const size_t index = packed->block * (size_t)(output / GS_BLOCK) +
-                         (quad * GS_BLOCK + (size_t)(output % GS_BLOCK)) * 4 + (size_t)(at % 4);
+                         ((size_t)(at / 4) * GS_BLOCK + (size_t)(output % GS_BLOCK)) * 4 + (size_t)(at % 4);
     for (int32_t plane = 0; plane < packed->planes; plane++)
         packed->weight[packed->plane * (size_t)plane + index] = in_plane(weight, plane);
 }
 
 int gs_pack_dense(gs_layer *layer) {
-    const gs_packed sizes = dense_sizes(layer);
-    gs_packed *packed = allocate(layer, &sizes, sizes.taps);
+    const int grouped = layer->groups > 1;
+    const int32_t stretches = layer->kernel_h * (grouped ? layer->kernel_w : 1);
+    const gs_packed sizes = dense_sizes(layer, stretches);
+    gs_packed *packed = allocate(layer, &sizes, sizes.quads);
     if (!packed)
         return -1;
+    const int32_t each = sizes.quads / stretches, inputs = layer->inputs / layer->groups;
+    for (int32_t quad = 0; quad < sizes.quads; quad++) {
+        const int32_t stretch = quad / each;
+        packed->offset[quad] = quad % each * 4 + (grouped ? stretch / layer->kernel_w * layer->source.row +
+                                                                stretch % layer->kernel_w * layer->source.pixel
+                                                          : stretch * layer->source.row);
+    }
     for (int32_t block = 0; block < packed->blocks; block++)
         packed->first[block] = first_channel(layer, block * GS_BLOCK);
-    const int32_t inputs = layer->inputs / layer->groups;
     const int16_t *weight = layer->weight;
     for (int32_t o = 0; o < layer->outputs; o++)
         for (int32_t v = 0; v < layer->kernel_h; v++)
             for (int32_t u = 0; u < layer->kernel_w; u++) {
-                const int32_t tap = layer->groups > 1 ? v * layer->kernel_w + u : v;
-                packed->offset[tap] = v * layer->source.row + (layer->groups > 1 ? u * layer->source.pixel : 0);
-                const int32_t at = layer->groups > 1 ? first_channel(layer, o) - packed->first[o / GS_BLOCK]
-                                                     : u * layer->source.pixel;
+                const int32_t at = grouped ? (v * layer->kernel_w + u) * each * 4 + first_channel(layer, o) -
+                                                 packed->first[o / GS_BLOCK]
+                                           : v * each * 4 + u * layer->source.pixel;
                 for (int32_t c = 0; c < inputs; c++)
-                    put(packed, o, tap, at + c, *weight++);
+                    put(packed, o, at + c, *weight++);
             }
     return 0;
 }
@@ -113,7 +121,6 @@ int gs_pack_depthwise(gs_layer *layer) {
     gs_packed sizes = {0};
     measure(layer, &sizes);
     sizes.blocks = (layer->outputs + GS_DEPTHWISE_BLOCK - 1) / GS_DEPTHWISE_BLOCK;
-    sizes.taps = taps;
     sizes.quads = (taps + 3) / 4;
     sizes.block = (size_t)sizes.quads * GS_DEPTHWISE_BLOCK * 4;
     sizes.plane = sizes.block * (size_t)sizes.blocks;

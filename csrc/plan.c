@@ -12,21 +12,19 @@ static int32_t readers(const gs_network *network, int32_t step) {
     return found;
 }
 
-/* An addition is done by the later of its sources if that is a convolution which nothing else reads: when it runs, the
- * other source is there. */
+/* An addition is done by one of its sources, a convolution which nothing else reads, when it would be the addition's
+ * turn: then the other source is there. */
 static void fuse(gs_network *network) {
     for (int32_t i = 0; i < network->count; i++) {
         gs_step *sum = network->steps + i;
-        if (sum->op.kind != GS_ADDITION)
-            continue;
-        const int32_t a = sum->op.sources[0], b = sum->op.sources[1];
-        const int32_t later = a > b ? a : b;
-        gs_step *convolution = network->steps + later;
-        if (convolution->op.kind != GS_CONVOLUTION || readers(network, later) != 1)
-            continue;
-        convolution->into = i;
-        convolution->residual = a > b ? b : a;
-        sum->skipped = 1;
+        for (int32_t j = 1; j >= 0 && sum->op.kind == GS_ADDITION && sum->convolution < 0; j--) {
+            const int32_t source = sum->op.sources[j];
+            if (network->steps[source].op.kind != GS_CONVOLUTION || readers(network, source) != 1)
+                continue;
+            sum->convolution = source;
+            sum->residual = sum->op.sources[1 - j];
+            network->steps[source].skipped = 1;
+        }
     }
 }
 
@@ -35,8 +33,19 @@ static void widen(int32_t *border, int32_t padding) {
         *border = padding;
 }
 
-/* Who reads what: how long a map is needed and how much border it must have. A map written early, by the convolution
- * that does an addition, is known by the addition's index. */
+/* Notes that step `reader` reads the map of `source`, a convolution with its padding. */
+static void note_read(gs_network *network, int32_t source, int32_t reader, const gs_op *convolution) {
+    gs_step *step = network->steps + source;
+    step->last_read = step->last_read < reader ? reader : step->last_read;
+    if (!convolution)
+        return;
+    widen(&step->map.top, convolution->top);
+    widen(&step->map.left, convolution->left);
+    widen(&step->map.bottom, convolution->bottom);
+    widen(&step->map.right, convolution->right);
+}
+
+/* Who reads what: how long a map is needed and how much border it must have. */
 static void find_reads(gs_network *network) {
     for (int32_t i = 0; i < network->count; i++)
         network->steps[i].last_read = i;
@@ -44,18 +53,15 @@ static void find_reads(gs_network *network) {
         const gs_step *step = network->steps + i;
         if (step->skipped)
             continue;
-        for (int32_t j = 0; j < step->op.source_count; j++) {
-            gs_step *source = network->steps + step->op.sources[j];
-            source->last_read = i;
-            if (step->op.kind == GS_CONVOLUTION) {
-                widen(&source->map.top, step->op.top);
-                widen(&source->map.left, step->op.left);
-                widen(&source->map.bottom, step->op.bottom);
-                widen(&source->map.right, step->op.right);
-            }
+        if (step->convolution >= 0) {
+            const gs_op *convolution = &network->steps[step->convolution].op;
+            note_read(network, convolution->sources[0], i, convolution);
+            if (step->residual >= 0)
+                note_read(network, step->residual, i, NULL);
+            continue;
         }
-        if (step->residual >= 0 && network->steps[step->residual].last_read < i)
-            network->steps[step->residual].last_read = i;
+        for (int32_t j = 0; j < step->op.source_count; j++)
+            note_read(network, step->op.sources[j], i, NULL);
     }
 }
 
@@ -79,19 +85,16 @@ static int alike(const gs_step *a, const gs_step *b) {
            a->map.bottom == b->map.bottom && a->map.right == b->map.right;
 }
 
-/* Finds room for the map of step `index`, which is written when step `now` runs: that of an alike map that nothing
- * reads any more, or fresh memory. owners[i] says which step's map lies where that of i was placed first. */
-static void place(gs_network *network, int32_t index, int32_t now, int32_t *owners) {
+/* Finds room for the map of step `index`: that of an alike map that nothing reads any more, or fresh memory. owners[i]
+ * is the step whose map lies where that of step i was placed first, or -1. */
+static void place(gs_network *network, int32_t index, int32_t *owners) {
     gs_step *step = network->steps + index;
-    for (int32_t i = 0; i < network->count && !(network->flags & GS_KEEP_MAPS); i++) {
-        if (owners[i] < 0 || !alike(step, network->steps + i))
-            continue;
-        if (network->steps[owners[i]].last_read < now) {
+    for (int32_t i = 0; i < index && !(network->flags & GS_KEEP_MAPS); i++)
+        if (owners[i] >= 0 && alike(step, network->steps + i) && network->steps[owners[i]].last_read < index) {
             step->map.offset = network->steps[i].map.offset;
             owners[i] = index;
             return;
         }
-    }
     step->map.offset = network->image_bytes;
     network->image_bytes += step->map.bytes;
     owners[index] = index;
@@ -99,7 +102,7 @@ static void place(gs_network *network, int32_t index, int32_t now, int32_t *owne
 
 int gs_plan(gs_network *network) {
     for (int32_t i = 0; i < network->count; i++) {
-        network->steps[i].into = i;
+        network->steps[i].convolution = network->steps[i].op.kind == GS_CONVOLUTION ? i : -1;
         network->steps[i].residual = -1;
     }
     if (!(network->flags & GS_NO_FUSION))
@@ -114,9 +117,9 @@ int gs_plan(gs_network *network) {
         gs_step *step = network->steps + i;
         if (step->skipped || step->op.is_float)
             continue;
-        failed = shape_map(network->steps + step->into);
+        failed = shape_map(step);
         if (!failed)
-            place(network, step->into, i, owners);
+            place(network, i, owners);
     }
     free(owners);
     /* An odd number of lines between images, so that the same pixels of two images are not in the same cache set. */

@@ -29,13 +29,13 @@ void gs_arena_prepare(const gs_network *network, int32_t batch, void *arena) {
 
 static void run_convolution(const gs_network *network, const gs_step *step, uint8_t *maps, void *scratch,
                             float *logits, int32_t images) {
-    const gs_map *source = &network->steps[step->op.sources[0]].map;
-    const gs_map *output = &network->steps[step->into].map;
+    const gs_op *op = &network->steps[step->convolution].op;
+    const gs_map *source = &network->steps[op->sources[0]].map;
     gs_call call = {0};
-    call.source = maps + gs_map_start(source) - (ptrdiff_t)step->op.top * source->pitch.row -
-                  (ptrdiff_t)step->op.left * source->pitch.pixel;
+    call.source = maps + gs_map_start(source) - (ptrdiff_t)op->top * source->pitch.row -
+                  (ptrdiff_t)op->left * source->pitch.pixel;
     call.logits = step->op.is_float ? logits : NULL;
-    call.output = step->op.is_float ? NULL : maps + gs_map_start(output);
+    call.output = step->op.is_float ? NULL : maps + gs_map_start(&step->map);
     call.residual = step->residual < 0 ? NULL : maps + gs_map_start(&network->steps[step->residual].map);
     call.images = images;
     call.scratch = scratch;

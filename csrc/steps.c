@@ -8,11 +8,13 @@ static const uint8_t *pixel_at(const uint8_t *start, const gs_map *map, int32_t 
     return start + (ptrdiff_t)y * map->pitch.row + (ptrdiff_t)x * map->pitch.pixel;
 }
 
-static uint8_t to_byte(float value, int32_t zero, int32_t low, int32_t high) {
-    const float lowest = (float)(low - zero), highest = (float)(high - zero);
+/* Rounds without a call, so that loops become vector code: at 1.5 * 2^23 floats are whole numbers, and adding rounds to
+ * the nearest, ties to even. */
+static inline uint8_t to_byte(float value, int32_t zero, float lowest, float highest) {
+    const float whole = 12582912.0f;
     value = value < lowest ? lowest : value;
     value = value > highest ? highest : value;
-    return (uint8_t)((int32_t)lrintf(value) + zero);
+    return (uint8_t)((int32_t)(value + whole - whole) + zero);
 }
 
 void gs_step_input(const gs_step *step, const uint8_t *image, uint8_t *output) {
@@ -34,17 +36,22 @@ void gs_step_input(const gs_step *step, const uint8_t *image, uint8_t *output) {
     }
 }
 
-static void add(const gs_step *step, const gs_step *const *sources, const uint8_t *const *starts, uint8_t *to, int32_t y,
-                int32_t x) {
+static void add(const gs_step *step, const gs_step *const *sources, const uint8_t *const *starts, uint8_t *to) {
     const gs_op *op = &step->op, *a = &sources[0]->op, *b = &sources[1]->op;
     const float scale_a = (float)ldexp(1.0, a->exponent - op->exponent);
     const float scale_b = (float)ldexp(1.0, b->exponent - op->exponent);
-    const uint8_t *from_a = pixel_at(starts[0], &sources[0]->map, y, x);
-    const uint8_t *from_b = pixel_at(starts[1], &sources[1]->map, y, x);
-    for (int32_t c = 0; c < op->channels; c++) {
-        const float sum = (float)(from_a[c] - a->zero) * scale_a + (float)(from_b[c] - b->zero) * scale_b;
-        to[c] = to_byte(sum, op->zero, op->low, op->high);
-    }
+    const int32_t zero_a = a->zero, zero_b = b->zero, zero = op->zero;
+    const float lowest = (float)(op->low - zero), highest = (float)(op->high - zero);
+    for (int32_t y = 0; y < op->height; y++)
+        for (int32_t x = 0; x < op->width; x++) {
+            const uint8_t *from_a = pixel_at(starts[0], &sources[0]->map, y, x);
+            const uint8_t *from_b = pixel_at(starts[1], &sources[1]->map, y, x);
+            uint8_t *out = to + (ptrdiff_t)y * step->map.pitch.row + (ptrdiff_t)x * step->map.pitch.pixel;
+            for (int32_t c = 0; c < op->channels; c++) {
+                const float sum = (float)(from_a[c] - zero_a) * scale_a + (float)(from_b[c] - zero_b) * scale_b;
+                out[c] = to_byte(sum, zero, lowest, highest);
+            }
+        }
 }
 
 /* Positions outside of the map do not count, so the window is cut off there; borders are not read. */
@@ -81,7 +88,8 @@ static void average_pool(const gs_step *step, const gs_step *source, const uint8
                         sums[c] += from[c];
             }
         for (int32_t c = 0; c < count; c++)
-            to[first + c] = to_byte((float)(sums[c] - size * source->op.zero) * multiplier, op->zero, 0, 255);
+            to[first + c] = to_byte((float)(sums[c] - size * source->op.zero) * multiplier, op->zero,
+                                    (float)-op->zero, (float)(255 - op->zero));
     }
 }
 
@@ -110,13 +118,15 @@ void gs_step_plain(const gs_network *network, const gs_step *step, const uint8_t
         sources[i] = network->steps + op->sources[i];
         starts[i] = maps + gs_map_start(&sources[i]->map);
     }
+    if (op->kind == GS_ADDITION) {
+        add(step, sources, starts, output);
+        return;
+    }
     for (int32_t y = 0; y < op->height; y++)
         for (int32_t x = 0; x < op->width; x++) {
             uint8_t *to = output + (ptrdiff_t)y * step->map.pitch.row + (ptrdiff_t)x * step->map.pitch.pixel;
             const uint8_t *from = pixel_at(starts[0], &sources[0]->map, y, x);
-            if (op->kind == GS_ADDITION)
-                add(step, sources, starts, to, y, x);
-            else if (op->kind == GS_MAX_POOLING)
+            if (op->kind == GS_MAX_POOLING)
                 max_pool(step, sources[0], starts[0], to, y, x);
             else if (op->kind == GS_AVERAGE_POOLING)
                 average_pool(step, sources[0], starts[0], to, y, x);

@@ -72,8 +72,8 @@ class Runtime:
         self._library.gs_run(self._handle, images.ctypes.data, logits.ctypes.data, batch, self._arena(batch))
         return logits
 
-    def profile(self, images: Bytes, repeats: int = 1) -> list[tuple[str, str, float]]:
-        """Return name, kernel and seconds of every step that runs, over all images and `repeats`.
+    def profile(self, images: Bytes, repeats: int = 100) -> list[tuple[str, str, float]]:
+        """Return name, kernel and median seconds of every step that runs, for all of these images.
 
         Raises:
             InputError: There is no compiled library, or the images are of another shape or type.
@@ -81,17 +81,15 @@ class Runtime:
         images = self._checked(images)
         if self._handle is None:
             raise InputError(f"steps cannot be timed on the {self.kernel}")
-        times_ns = np.zeros(len(self.network.steps), np.int64)
-        logits = np.empty((len(images), self._logits_each), np.float32)
-        arena = self._arena(len(images))
-        for _ in range(repeats):
-            self._library.gs_profile(
-                self._handle, images.ctypes.data, logits.ctypes.data, len(images), arena, times_ns.ctypes.data
-            )
-        kernels = [self._library.gs_step_kernel(self._handle, i) for i in range(len(times_ns))]
+        times_ns = np.zeros((repeats, len(self.network.steps)), np.int64)
+        logits, arena = np.empty((len(images), self._logits_each), np.float32), self._arena(len(images))
+        for row in times_ns:
+            addresses = images.ctypes.data, logits.ctypes.data, len(images), arena, row.ctypes.data
+            self._library.gs_profile(self._handle, *addresses)
+        kernels = [self._library.gs_step_kernel(self._handle, i) for i in range(len(self.network.steps))]
         return [
             (step.name, kernel.decode(), float(time_ns) * 1e-9)
-            for step, kernel, time_ns in zip(self.network.steps, kernels, times_ns, strict=True)
+            for step, kernel, time_ns in zip(self.network.steps, kernels, np.median(times_ns, axis=0), strict=True)
             if kernel is not None
         ]
 
