@@ -17,7 +17,7 @@
 #include <immintrin.h>
 #endif
 
-enum { ROWS = 16, TILE_QUADS = 16, CHUNK_MOST = TILE_QUADS * 4, PALETTE = 1, TILES = 8 };
+enum { ROWS = 16, TILE_QUADS = 16, QUAD_BYTES = 4 * GS_BLOCK, PALETTE = 1, TILES = 8 };
 
 typedef int32_t gs_sums[ROWS][GS_BLOCK];
 
@@ -252,10 +252,11 @@ static int pack_tiles(gs_layer *layer) {
     gs_tiled sizes = {0};
     sizes.planes = dense->planes;
     sizes.columns = dense->blocks * dense->planes;
-    sizes.taps = dense->taps;
-    sizes.chunks = divide_up(dense->quads, TILE_QUADS);
-    sizes.quads = divide_up(dense->quads, sizes.chunks);
-    sizes.tile = (size_t)sizes.quads * CHUNK_MOST;
+    sizes.taps = layer->kernel_h;
+    const int32_t quads = dense->quads / sizes.taps;
+    sizes.chunks = divide_up(quads, TILE_QUADS);
+    sizes.quads = divide_up(quads, sizes.chunks);
+    sizes.tile = (size_t)sizes.quads * QUAD_BYTES;
     sizes.column = sizes.tile * (size_t)sizes.chunks * (size_t)sizes.taps;
     gs_tiled *tiled = gs_allocate(GS_ALIGN + sizes.column * (size_t)sizes.columns);
     layer->packed = tiled;
@@ -263,10 +264,10 @@ static int pack_tiles(gs_layer *layer) {
         *tiled = sizes;
         tiled->weight = (int8_t *)tiled + GS_ALIGN;
         layer->packed_bytes = sizes.column * (size_t)sizes.columns;
-        const size_t stretch = (size_t)dense->quads * CHUNK_MOST;
+        const size_t stretch = (size_t)quads * QUAD_BYTES;
         for (int32_t block = 0; block < dense->blocks; block++)
             for (int32_t plane = 0; plane < dense->planes; plane++)
-                for (int32_t tap = 0; tap < dense->taps; tap++)
+                for (int32_t tap = 0; tap < sizes.taps; tap++)
                     memcpy(tiled->weight + sizes.column * (size_t)(block * dense->planes + plane) +
                                sizes.tile * (size_t)sizes.chunks * (size_t)tap,
                            dense->weight + dense->plane * (size_t)plane + dense->block * (size_t)block +
