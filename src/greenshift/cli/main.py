@@ -31,6 +31,7 @@ _COMMANDS = {
     "targets": ("targets",),
     "calibrate": ("calibrate",),
     "measure": ("measure",),
+    "bench": ("bench",),
 }
 
 
