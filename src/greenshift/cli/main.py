@@ -26,6 +26,8 @@ _COMMANDS = {
     "front": ("front", "report"),
     "select": ("select",),
     "ledger": ("ledger", "plan", "card"),
+    "inspect": ("inspect",),
+    "export": ("export",),
     "network": ("cost", "evaluate"),
     "targets": ("targets",),
     "calibrate": ("calibrate",),

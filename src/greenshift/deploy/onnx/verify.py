@@ -92,5 +92,5 @@ def _session(model: str | bytes, fused: bool) -> Any:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except (RuntimeError, ValueError) as error:
+    except Exception as error:  # its errors have no common base of their own
         raise InputError(f"onnxruntime refuses the model: {' '.join(str(error).split())[:300]}") from error
