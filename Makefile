@@ -26,7 +26,7 @@ $(VENV)/.core: pyproject.toml $(C_SOURCES) | $(BIN)/python
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[smac,codecarbon,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[smac,codecarbon,onnx,dev]'
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.dev

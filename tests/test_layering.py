@@ -46,7 +46,7 @@ RANKS = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 # Slow to import, or optional: for torch-free modules inside functions only.
 HEAVY = {
     *("torch", "torchvision", "timm", "pytorch_optimizer", "safetensors"),
-    *("sklearn", "smac", "pymoo", "botorch", "gpytorch", "codecarbon", "PIL"),
+    *("sklearn", "smac", "pymoo", "botorch", "gpytorch", "codecarbon", "PIL", "onnx", "onnxruntime"),
 }
 
 # Modules that wrap an optional library are themselves imported inside functions only.

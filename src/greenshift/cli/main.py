@@ -27,6 +27,8 @@ _COMMANDS = {
     "select": ("select",),
     "ledger": ("ledger", "plan", "card"),
     "pack": ("pack",),
+    "inspect": ("inspect",),
+    "export": ("export",),
     "network": ("cost", "evaluate"),
     "targets": ("targets",),
     "calibrate": ("calibrate",),
