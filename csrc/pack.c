@@ -129,6 +129,8 @@ int gs_pack_depthwise(gs_layer *layer) {
         return -1;
     for (int32_t tap = 0; tap < taps; tap++)
         packed->offset[tap] = tap / layer->kernel_w * layer->source.row + tap % layer->kernel_w * layer->source.pixel;
+    for (int32_t block = 0; block < packed->blocks; block++)
+        packed->first[block] = block * GS_DEPTHWISE_BLOCK;
     for (int32_t o = 0; o < layer->outputs; o++)
         for (int32_t tap = 0; tap < taps; tap++) {
             const int32_t block = o / GS_DEPTHWISE_BLOCK, in_block = o % GS_DEPTHWISE_BLOCK;

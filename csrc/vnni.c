@@ -1,16 +1,6 @@
 /* AVX-512 VNNI: 16 outputs per register; four bytes of a pixel, broadcast, meet four weights of each output. */
+#include "depthwise.h"
 #include "linear.h"
-#include "tiles.h"
-
-#include <immintrin.h>
-#include <string.h>
-
-#define INLINE static inline __attribute__((always_inline))
-#if defined(__clang__)
-#define UNROLLED _Pragma("clang loop unroll(full)")
-#else
-#define UNROLLED _Pragma("GCC unroll 16")
-#endif
 
 /* The sums of a tile, in assembly: GCC 12 copies every accumulator of the intrinsic before it adds to it, and spills
  * some, which costs a third of the speed. Accumulators are zmm0 to zmm15, weights zmm28 to zmm31, the broadcast quad
@@ -110,7 +100,7 @@ SUM_TILE(4x4, WEIGHT4,
 SUM_TILE(1x4, WEIGHT4, PIXEL4(P0, 0, 1, 2, 3))
 
 /* The whole numbers that bytes are made of, less their zero; what lies below the lowest byte is cut off later. */
-INLINE __m512i to_integers(const gs_layer *layer, __m512 value, const uint8_t *residual, __mmask16 mask) {
+INLINE __m512i to_sixteen(const gs_layer *layer, __m512 value, const uint8_t *residual, __mmask16 mask) {
     const gs_scaling *scaling = &layer->scaling;
     value = _mm512_min_ps(value, _mm512_set1_ps(scaling->highest));
     if (!residual)
@@ -147,7 +137,7 @@ INLINE void write_bytes(const gs_tile_job *job, const __m512i *sums, int stride,
     for (int p = 0; p < count; p++) {
         const __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[p * stride]), multiplier);
         const uint8_t *residual = added ? job->residual + p * job->residual_step + first : NULL;
-        integers[p] = to_integers(layer, value, residual, mask);
+        integers[p] = to_sixteen(layer, value, residual, mask);
     }
     const __m512i bytes = pack_four(integers, _mm512_set1_epi16((short)zero), _mm512_set1_epi8((char)((int)lowest + zero)));
     uint8_t *to = job->output + first;
@@ -225,7 +215,8 @@ int gs_prepare_vnni(gs_layer *layer) {
     const int from_codes = gs_prepare_linear_vnni(layer);
     if (from_codes)
         return from_codes < 0 ? -1 : 0;
-    layer->convolve = convolve;
-    layer->kernel = "vnni";
-    return gs_pack_dense(layer);
+    const int depthwise = gs_is_depthwise(layer);
+    layer->convolve = depthwise ? convolve_depthwise : convolve;
+    layer->kernel = depthwise ? "vnni depthwise" : "vnni";
+    return depthwise ? gs_pack_depthwise(layer) : gs_pack_dense(layer);
 }
