@@ -2,85 +2,28 @@
  * output. Exact, whatever the weights:
  *
  * - up to 64: vpmaddubsw adds two products in 16 bits that saturate, but 2 * 255 * 64 = 32640 fits;
- * - up to 16: several such sums fit, so they are added in 16 bits before they are widened;
+ * - up to 8: several such sums fit, so they are added in 16 bits before they are widened;
  * - above 64: even and odd bytes are made 16 bits wide, weights too, and vpmaddwd adds two products in 32 bits.
  */
+#include "avx2_sums.h"
 #include "depthwise.h"
 #include "linear.h"
 
-enum { MOST_BY_BYTES = 64, MOST_SMALL = 16 };
+enum { MOST_BY_BYTES = 64, MOST_SMALL = 8 };
 
-INLINE __m256i broadcast(const uint8_t *bytes) {
-    int32_t four;
-    memcpy(&four, bytes, sizeof four);
-    return _mm256_set1_epi32(four);
-}
-
-INLINE void load_weights(const int8_t *weight, __m256i *w) {
-    w[0] = _mm256_load_si256((const __m256i *)weight);
-    w[1] = _mm256_load_si256((const __m256i *)weight + 1);
-}
-
-/* What follows adds to the sums of `count` pixels, two registers each, the products of one plane of weights. */
-
-INLINE void sum_bytes(const gs_tile_job *job, const int8_t *weight, __m256i *sums, const int count) {
-    const int32_t *offset = job->packed->offset, *end = offset + job->packed->quads;
-    const __m256i ones = _mm256_set1_epi16(1);
-    for (; offset < end; offset++, weight += GS_BLOCK * 4) {
-        const uint8_t *from = job->source + *offset;
-        __m256i w[2];
-        load_weights(weight, w);
-        UNROLLED
-        for (int i = 0; i < 2 * count; i++) {
-            const __m256i bytes = broadcast(from + i / 2 * job->source_step);
-            sums[i] = _mm256_add_epi32(sums[i], _mm256_madd_epi16(_mm256_maddubs_epi16(bytes, w[i % 2]), ones));
-        }
-    }
-}
-
-INLINE void sum_small(const gs_tile_job *job, const int8_t *weight, __m256i *sums, const int count) {
-    const int32_t largest = job->packed->largest ? job->packed->largest : 1;
-    const int32_t depth = 32767 / (2 * 255 * largest), quads = job->packed->quads;
-    for (int32_t begin = 0; begin < quads; begin += depth) {
-        const int32_t end = quads - begin < depth ? quads : begin + depth;
+/* Adds one plane of products to the sums of a tile. `largest` says how often sums of two products fit in 16 bits. */
+INLINE void sum_small(const gs_packed *packed, const int8_t *weight, const uint8_t *source, ptrdiff_t step,
+                      __m256i *sums, const int count) {
+    const int32_t depth = 32767 / (2 * 255 * (packed->largest ? packed->largest : 1));
+    for (int32_t begin = 0; begin < packed->quads; begin += depth) {
+        const int32_t end = packed->quads - begin < depth ? packed->quads : begin + depth;
         __m256i some[8];
-        UNROLLED
         for (int i = 0; i < 2 * count; i++)
             some[i] = _mm256_setzero_si256();
-        for (int32_t quad = begin; quad < end; quad++, weight += GS_BLOCK * 4) {
-            const uint8_t *from = job->source + job->packed->offset[quad];
-            __m256i w[2];
-            load_weights(weight, w);
-            UNROLLED
-            for (int i = 0; i < 2 * count; i++) {
-                const __m256i bytes = broadcast(from + i / 2 * job->source_step);
-                some[i] = _mm256_add_epi16(some[i], _mm256_maddubs_epi16(bytes, w[i % 2]));
-            }
-        }
-        UNROLLED
+        (count == 4 ? sum_some_4 : sum_some_1)(packed->offset + begin, packed->offset + end,
+                                               weight + (ptrdiff_t)begin * GS_BLOCK * 4, source, step, some);
         for (int i = 0; i < 2 * count; i++)
             sums[i] = _mm256_add_epi32(sums[i], _mm256_madd_epi16(some[i], _mm256_set1_epi16(1)));
-    }
-}
-
-INLINE void sum_wide(const gs_tile_job *job, const int8_t *weight, __m256i *sums, const int count) {
-    const int32_t *offset = job->packed->offset, *end = offset + job->packed->quads;
-    for (; offset < end; offset++, weight += GS_BLOCK * 4) {
-        const uint8_t *from = job->source + *offset;
-        __m256i w[2], even[2], odd[2];
-        load_weights(weight, w);
-        UNROLLED
-        for (int b = 0; b < 2; b++) {
-            even[b] = _mm256_srai_epi16(_mm256_slli_epi16(w[b], 8), 8);
-            odd[b] = _mm256_srai_epi16(w[b], 8);
-        }
-        UNROLLED
-        for (int i = 0; i < 2 * count; i++) {
-            const __m256i bytes = broadcast(from + i / 2 * job->source_step);
-            const __m256i at_even = _mm256_and_si256(bytes, _mm256_set1_epi16(255));
-            sums[i] = _mm256_add_epi32(sums[i], _mm256_madd_epi16(at_even, even[i % 2]));
-            sums[i] = _mm256_add_epi32(sums[i], _mm256_madd_epi16(_mm256_srli_epi16(bytes, 8), odd[i % 2]));
-        }
     }
 }
 
@@ -126,39 +69,46 @@ INLINE void write_tile(const gs_tile_job *job, const __m256i *sums, const int co
                      scaled(job->layer, sums[i], first + i % 2 * 8), left - i % 2 * 8);
 }
 
-typedef void (*sum_plane)(const gs_tile_job *job, const int8_t *weight, __m256i *sums, const int count);
-
-INLINE void run_tile(const gs_tile_job *job, sum_plane sum, const int count) {
+INLINE void add_plane(const gs_tile_job *job, sum_tile sum, int32_t plane, __m256i *sums, const int count) {
     const gs_packed *packed = job->packed;
-    const int8_t *weight = packed->weight + (size_t)job->block * packed->block;
+    const int8_t *weight =
+        packed->weight + (size_t)job->block * packed->block + (size_t)plane * packed->plane;
+    if (sum)
+        sum(packed->offset, packed->offset + packed->quads, weight, job->source, job->source_step, sums);
+    else
+        sum_small(packed, weight, job->source, job->source_step, sums, count);
+}
+
+/* Without `sum`, weights are small. */
+INLINE void run_tile(const gs_tile_job *job, sum_tile sum, const int count) {
     const __m256i *bias = (const __m256i *)(job->layer->bias + job->block * GS_BLOCK);
+    const int planes = job->packed->planes;
     __m256i sums[8];
-    UNROLLED
     for (int i = 0; i < 2 * count; i++)
-        sums[i] = _mm256_setzero_si256();
-    if (packed->planes > 1)
-        sum(job, weight + packed->plane, sums, count);
-    UNROLLED
-    for (int i = 0; i < 2 * count; i++)
-        sums[i] = _mm256_add_epi32(_mm256_slli_epi32(sums[i], 7), _mm256_load_si256(bias + i % 2));
-    sum(job, weight, sums, count);
+        sums[i] = planes > 1 ? _mm256_setzero_si256() : _mm256_load_si256(bias + i % 2);
+    if (planes > 1) {
+        add_plane(job, sum, 1, sums, count);
+        for (int i = 0; i < 2 * count; i++)
+            sums[i] = _mm256_add_epi32(_mm256_slli_epi32(sums[i], 7), _mm256_load_si256(bias + i % 2));
+    }
+    add_plane(job, sum, 0, sums, count);
     write_tile(job, sums, count);
 }
 
-#define KERNEL(name)                                                                        \
-    static void name##_four(const gs_tile_job *job) {                                       \
-        run_tile(job, sum_##name, 4);                                                       \
-    }                                                                                       \
-    static void name##_one(const gs_tile_job *job) {                                        \
-        run_tile(job, sum_##name, 1);                                                       \
-    }                                                                                       \
-    static const gs_tile_size name##_tiles[] = {{4, name##_four}, {1, name##_one}};         \
-    static void convolve_##name(const gs_layer *layer, const gs_call *call) {               \
-        gs_run_tiles(layer, call, 1, name##_tiles, name##_tiles);                           \
+#define KERNEL(name, four, one)                                                                 \
+    static void name##_four(const gs_tile_job *job) {                                           \
+        run_tile(job, four, 4);                                                                 \
+    }                                                                                           \
+    static void name##_one(const gs_tile_job *job) {                                            \
+        run_tile(job, one, 1);                                                                  \
+    }                                                                                           \
+    static const gs_tile_size name##_tiles[] = {{4, name##_four}, {1, name##_one}};             \
+    static void convolve_##name(const gs_layer *layer, const gs_call *call) {                   \
+        gs_run_tiles(layer, call, 1, name##_tiles, name##_tiles);                               \
     }
-KERNEL(bytes)
-KERNEL(small)
-KERNEL(wide)
+KERNEL(bytes, sum_bytes_4, sum_bytes_1)
+KERNEL(small, NULL, NULL)
+KERNEL(wide, sum_wide_4, sum_wide_1)
 
 int gs_prepare_avx2(gs_layer *layer) {
     const int from_codes = gs_prepare_linear_avx2(layer);
