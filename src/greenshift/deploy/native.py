@@ -26,9 +26,10 @@ Library = ctypes.CDLL
 KEEP_MAPS, NO_FUSION = 1, 2
 _KINDS = (Input, Convolution, Addition, MaxPooling, AveragePooling, Lookup, Subsampling, Concatenation)
 _INTEGERS = (
-    "height width channels is_float exponent zero low high kernel_h kernel_w stride_h stride_w top left bottom right "
-    "groups before weight_bytes"
-).split()
+    *("height", "width", "channels", "is_float", "exponent", "zero", "low", "high"),
+    *("kernel_h", "kernel_w", "stride_h", "stride_w", "top", "left", "bottom", "right"),
+    *("groups", "before", "weight_bytes"),
+)
 
 
 class Op(ctypes.Structure):

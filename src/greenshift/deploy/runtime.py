@@ -2,6 +2,7 @@
 
 import os
 import threading
+import weakref
 from typing import cast
 
 import numpy as np
@@ -46,11 +47,8 @@ class Runtime:
         self._library = library
         flags = KEEP_MAPS * keep_maps | NO_FUSION * (not fuse)
         self._handle = create(library, network, isa, flags)
+        weakref.finalize(self, library.gs_destroy, self._handle)
         self.kernel = cast(bytes, library.gs_kernel(self._handle)).decode()
-
-    def __del__(self) -> None:
-        if self._handle is not None:
-            self._library.gs_destroy(self._handle)
 
     def run(self, images: Bytes) -> Floats:
         """Return the logits of images.
@@ -130,7 +128,7 @@ class Runtime:
 
     def _arena(self, batch: int) -> int:
         """Return the address of this thread's arena, which fits at least `batch` images."""
-        if batch > getattr(self._threads, "batch", 0):
+        if batch > getattr(self._threads, "batch", -1):
             size_bytes = self._library.gs_arena_bytes(self._handle, batch)
             memory = np.empty(size_bytes + _ALIGNMENT, np.uint8)
             address = -(-memory.ctypes.data // _ALIGNMENT) * _ALIGNMENT
