@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 
 #include "finish.h"
+#include "linear.h"
 #include "pack.h"
 
 #if defined(GS_AMX_EMULATION)
@@ -279,6 +280,10 @@ static int pack_tiles(gs_layer *layer) {
 }
 
 int gs_prepare_amx(gs_layer *layer) {
+    /* At one image a large linear layer is as fast as its weights are read, and its tiles would be of one row. */
+    const int from_codes = gs_prepare_linear_vnni(layer);
+    if (from_codes)
+        return from_codes < 0 ? -1 : 0;
     if (layer->groups > 1)
         return gs_prepare_vnni(layer);
     if (pack_tiles(layer))

@@ -7,6 +7,7 @@
  */
 #include "avx2_sums.h"
 #include "depthwise.h"
+#include "linear.h"
 
 enum { MOST_BY_BYTES = 64, MOST_SMALL = 8 };
 
@@ -110,6 +111,9 @@ KERNEL(small, NULL, NULL)
 KERNEL(wide, sum_wide_4, sum_wide_1)
 
 int gs_prepare_avx2(gs_layer *layer) {
+    const int from_codes = gs_prepare_linear_avx2(layer);
+    if (from_codes)
+        return from_codes < 0 ? -1 : 0;
     const int depthwise = gs_is_depthwise(layer);
     if (depthwise ? gs_pack_depthwise(layer) : gs_pack_dense(layer))
         return -1;

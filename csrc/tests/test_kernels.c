@@ -80,7 +80,7 @@ static gs_layer make_layer(const shape *s) {
     layer.kernel_h = s->kernel_h;
     layer.kernel_w = s->kernel_w;
     layer.stride_h = layer.stride_w = s->stride;
-    const size_t padded = (size_t)(s->outputs + GS_BLOCK - 1) / GS_BLOCK * GS_BLOCK;
+    const size_t padded = (size_t)(s->outputs + GS_PADDED - 1) / GS_PADDED * GS_PADDED;
     layer.weight = need(gs_allocate(weights_of(s) * sizeof *layer.weight));
     layer.bias = need(gs_allocate(padded * sizeof *layer.bias));
     layer.multiplier = need(gs_allocate(padded * sizeof *layer.multiplier));
