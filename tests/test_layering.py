@@ -27,9 +27,10 @@ LAYERS = (
     ("data",),
     ("train",),
     ("networks",),
-    ("artifacts", "calibrate", "evaluate"),
+    ("artifacts", "calibrate"),
     ("final", "measure"),
     ("deploy",),  # a network in integers needs no torch; only what packs one does
+    ("evaluate",),
     # -------- ... to here; what stands higher reaches down to it from inside functions only
     ("accounts",),
     ("executors", "report"),

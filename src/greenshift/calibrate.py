@@ -195,7 +195,9 @@ def to_toml(calibration: Calibration, name: str, title: str, version: str) -> st
     ]
     for precision, times in calibration.times.items():
         parts += ["", f"[kernels.torch-{precision}]", *_ability(precision)]
-        parts += [line for shape, taken in times.items() for line in layer_lines(f"torch-{precision}", shape, taken, "timed")]
+        parts += [
+            line for shape, taken in times.items() for line in layer_lines(f"torch-{precision}", shape, taken, "timed")
+        ]
     return "\n".join(parts) + "\n"
 
 

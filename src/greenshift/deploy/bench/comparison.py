@@ -144,7 +144,7 @@ def compare(
                 try:
                     contestants.append(stack.enter_context(_enter(peer, forms, threads, isa)))
                 except InputError as error:
-                    reason = str(error).removeprefix(f"{peer.name}: ")
+                    reason = str(error)
             if reason is not None:
                 absent[peer.name] = reason
         contestants, failed = _tried(contestants, batches)
@@ -184,9 +184,7 @@ class _Files:
     images: Path
 
 
-def _write_forms(
-    path: Path, network: Network, folder: Path, images: int
-) -> tuple[dict[Form, _Files], dict[Form, str]]:
+def _write_forms(path: Path, network: Network, folder: Path, images: int) -> tuple[dict[Form, _Files], dict[Form, str]]:
     """Write the network in every form; return the files, and why there is no file of a form."""
     raw = np.random.default_rng(0).integers(0, 256, (images, *network.input.shape), dtype=np.uint8)
     images_of: dict[Form, NDArray[Any]] = {
@@ -234,7 +232,7 @@ def _tried(contestants: Sequence[Contestant], batches: Sequence[int]) -> tuple[l
         except InputError as error:
             if contestant is contestants[0]:
                 raise
-            failed[contestant.name] = str(error).removeprefix(f"{contestant.name}: ")
+            failed[contestant.name] = str(error)
         else:
             able += [contestant] if contestant is not contestants[0] else []
     return able, failed

@@ -23,7 +23,7 @@ class Contestant:
     """A worker process that runs one runtime. Use it as a context.
 
     Args:
-        name: To name it in errors.
+        name: To tell it from others.
         job: What it runs.
         environment: Variables that differ from this process's.
 
@@ -78,9 +78,9 @@ class Contestant:
             print(json.dumps(request), file=self._process.stdin, flush=True)
             answer: dict[str, Any] = json.loads(self._process.stdout.readline())
         except (OSError, ValueError) as error:
-            raise InputError(f"{self.name}: its process ended") from error
+            raise InputError("its process ended") from error
         if "error" in answer:
-            raise InputError(f"{self.name}: {answer['error']}")
+            raise InputError(answer["error"])
         return answer
 
 

@@ -115,8 +115,10 @@ class _Graph:
             return value
         if low == 0 and high is None:
             return self.node("Relu", [value], f"v{index}")
-        ends = ["" if end is None else self._constant(f"{name}{index}", end, np.float32) for name, end in
-                (("low", low), ("high", high))]
+        ends = [
+            "" if end is None else self._constant(f"{name}{index}", end, np.float32)
+            for name, end in (("low", low), ("high", high))
+        ]
         return self.node("Clip", [value, *ends], f"v{index}")
 
     def _max_pooling(self, index: int, step: MaxPooling, sources: Sequence[str]) -> str:

@@ -77,9 +77,7 @@ def _convolution(network: Network, index: int, step: Convolution) -> Operation:
     if (top, left) == (bottom, right):
         return lambda x: limit(functional.conv2d(x, weight, bias, step.stride, (top, left), groups=step.groups))
     outside = _padding(step.padding)
-    return lambda x: limit(
-        functional.conv2d(functional.pad(x, outside), weight, bias, step.stride, groups=step.groups)
-    )
+    return lambda x: limit(functional.conv2d(functional.pad(x, outside), weight, bias, step.stride, groups=step.groups))
 
 
 def _limit(step: Convolution | Addition) -> Operation:

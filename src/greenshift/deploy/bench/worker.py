@@ -14,6 +14,7 @@ from typing import IO, Any
 import numpy as np
 
 from greenshift.deploy.bench.runners import Job, Run, load_job
+from greenshift.errors import InputError
 
 
 def serve(requests: IO[str], answers: IO[str]) -> None:
@@ -35,11 +36,15 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
                 batch = request["batch"]
                 if batch not in prepared:
                     prepared[batch] = loaded.prepare(batch)
-                answer = _logits(prepared[batch], request["logits"]) if "logits" in request else _times(
-                    prepared[batch], request["count"]
+                answer = (
+                    _logits(prepared[batch], request["logits"])
+                    if "logits" in request
+                    else _times(prepared[batch], request["count"])
                 )
+        except InputError as error:
+            answer = {"error": str(error)}
         except Exception as error:  # whatever a runtime raises is for the comparison to report
-            answer = {"error": " ".join(f"{type(error).__name__}: {error}".split())[:300]}
+            answer = {"error": " ".join(f"{type(error).__name__}: {error}".split())[:160]}
         print(json.dumps(answer), file=answers, flush=True)
 
 
