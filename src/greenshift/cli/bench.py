@@ -88,7 +88,7 @@ def _row(name: str, found: dict[str, Any], figures: dict[str, Any]) -> list[str]
     low, high = figures["ratio_intervals"][name]
     difference = found["differences"][name]
     ratio = f"{figures['ratios'][name]:.2f}x"
-    exact = "0" if difference == 0 else f"{difference:.1%}"
+    exact = "0" if difference == 0 else f"{difference:.1%}" if difference < 1 else "over 100%"
     return [
         name,
         _time(figures["peers"][name]),

@@ -268,6 +268,7 @@ def _repeats(values: Sequence[float]) -> Repeats:
 
 def _sizes(packed: PackedFile, forms: Mapping[Form, _Files]) -> dict[str, int | None]:
     sizes: dict[str, int | None] = {"packed": packed.size_bytes}
-    for form, name in (("float32", "onnx_float32"), ("int8", "onnx_int8")):
+    names: dict[Form, str] = {"float32": "onnx_float32", "int8": "onnx_int8"}
+    for form, name in names.items():
         sizes[name] = forms[form].network.stat().st_size if form in forms else None
     return sizes

@@ -47,11 +47,13 @@ class Contestant:
         self.version: str | None = loaded["version"]
 
     def __enter__(self) -> Self:
+        """Use the running process."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        """End the process."""
         self._process.kill()
         self._process.communicate()
 

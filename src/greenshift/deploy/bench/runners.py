@@ -96,7 +96,7 @@ def _onnxruntime(job: Job, images: NDArray[Any]) -> Loaded:
 
     def prepare(batch: int) -> Run:
         part = {name: np.ascontiguousarray(images[:batch])}
-        return lambda: session.run(None, part)[0]
+        return lambda: np.asarray(session.run(None, part)[0])
 
     return Loaded("CPUExecutionProvider", onnxruntime.__version__, prepare)
 
@@ -116,7 +116,7 @@ def _openvino(job: Job, images: NDArray[Any]) -> Loaded:
 
         def run() -> NDArray[np.float32]:
             request.infer(share_outputs=True)
-            return request.get_output_tensor().data
+            return np.asarray(request.get_output_tensor().data)
 
         return run
 
