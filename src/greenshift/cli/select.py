@@ -114,7 +114,7 @@ def _pack(artifact: Path, config: StudyConfig) -> dict[str, Any]:
     from greenshift.deploy.file import read_file
     from greenshift.deploy.packing.artifact import pack_artifact
 
-    path = artifact.with_suffix(".packed")
+    path = artifact.with_name(f"{artifact.name.removesuffix('.safetensors')}.packed")
     try:
         made = pack_artifact(artifact, path, _CALIBRATION, data_dir=config.data_dir, threads=config.threads)
     except InputError as error:
@@ -148,6 +148,8 @@ def _packed_facts(selection: dict[str, Any]) -> dict[str, str]:
         facts["packed"] = f"no: {packed['reason']}"
     elif packed is not None:
         facts["packed"] = f"{shell_path(Path(packed['path']))}, {format_quantity(packed['size_bytes'], 'B')}"
+        if packed["int8_layers"]:
+            facts["packed"] += f"; trained in float32 and made int8: {', '.join(packed['int8_layers'])}"
         facts["latency here"] = f"{format_quantity(packed['latency_s'], 's')}, measured; kernel: {packed['kernel']}"
     if target is not None and target["latency_s"] is not None:
         facts["latency there"] = f"{format_quantity(target['latency_s'], 's')} on {target['name']}, modelled"

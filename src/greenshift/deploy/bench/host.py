@@ -88,7 +88,7 @@ def time_layers(network: Network, isa: str | None = None) -> LayerTimes:
 
 
 def _step_times(runtime: Runtime, image: Bytes, count: int) -> dict[str, float]:
-    return {name: seconds / count for name, _, seconds in runtime.profile(image, count)}
+    return {name: seconds for name, _, seconds in runtime.profile(image, count)}
 
 
 def _shape(network: Network, step: Convolution) -> Shape:
