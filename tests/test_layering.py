@@ -27,9 +27,10 @@ LAYERS = (
     ("data",),
     ("train",),
     ("networks",),
-    ("artifacts", "calibrate", "evaluate"),
+    ("artifacts", "calibrate"),
     ("final", "measure"),
     ("deploy",),  # a network in integers needs no torch; only what packs one does
+    ("evaluate",),
     # -------- ... to here; what stands higher reaches down to it from inside functions only
     ("accounts",),
     ("executors", "report"),
@@ -40,12 +41,13 @@ LAYERS = (
 TORCH_SIDE = {
     *("compress", "models", "data", "train", "networks", "artifacts", "calibrate", "evaluate", "final", "measure"),
 }
+TORCH_PACKAGES = ("greenshift.deploy.packing",)  # within a part that needs no torch otherwise
 RANKS = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 
 # Slow to import, or optional: for torch-free modules inside functions only.
 HEAVY = {
     *("torch", "torchvision", "timm", "pytorch_optimizer", "safetensors"),
-    *("sklearn", "smac", "pymoo", "botorch", "gpytorch", "codecarbon", "PIL"),
+    *("sklearn", "smac", "pymoo", "botorch", "gpytorch", "codecarbon", "PIL", "onnx", "onnxruntime"),
 }
 
 # Modules that wrap an optional library are themselves imported inside functions only.
@@ -68,6 +70,11 @@ def part(module: str) -> str:
     return module.split(".")[1] if "." in module else ""
 
 
+def below_the_line(module: str) -> bool:
+    packed = any(f"{module}.".startswith(f"{package}.") for package in TORCH_PACKAGES)
+    return packed or (module.startswith("greenshift.") and part(module) in TORCH_SIDE)
+
+
 def upward(imports: list[Import] | tuple[Import, ...]) -> list[str]:
     """Imports that do not go down. The package itself holds only its version and lies below everything."""
     return [
@@ -84,12 +91,9 @@ def above_the_line(imports: list[Import] | tuple[Import, ...]) -> list[str]:
     return [
         str(found)
         for found in imports
-        if part(found.module) not in TORCH_SIDE
+        if not below_the_line(found.module)
         and not found.deferred
-        and (
-            found.name.split(".")[0] in HEAVY - WRAPPERS.get(found.module, set())
-            or (part(found.name) in TORCH_SIDE and found.name.startswith("greenshift."))
-        )
+        and (found.name.split(".")[0] in HEAVY - WRAPPERS.get(found.module, set()) or below_the_line(found.name))
     ]
 
 
@@ -119,6 +123,7 @@ def test_torch_stays_below_the_line():
         ("greenshift.front", "from greenshift import cli", upward),
         ("greenshift.cli.front", "import torch.nn", above_the_line),
         ("greenshift.cli.front", "from greenshift import networks", above_the_line),
+        ("greenshift.deploy.network", "from greenshift.deploy.packing import pack", above_the_line),
         ("greenshift.study.loop", "class A:\n    from greenshift.train import train", above_the_line),
     ],
 )

@@ -1,9 +1,7 @@
 """Calibrate: measure this host's layers, memory and power, and write them as a target."""
 
-import dataclasses
 import json
 import math
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,47 +11,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from greenshift.energy import Meter
+from greenshift.energy.windows import cpu_windows
 from greenshift.errors import InputError
 from greenshift.profile import LayerProfile, NetworkProfile
+from greenshift.targets.writing import Measured, Shape, figure_text, layer_lines
 
 # Runs of a shape: a few to warm up, then windows of at least this long, whose median counts.
 _WINDOWS, _WINDOW_S = 5, 0.02
 _PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _SMALL_BYTES, _LARGE_BYTES = 2**18, 2**26
 _POWER_S = 10.0
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Shape of a convolution or linear layer, without the batch dimension.
-
-    Attributes:
-        kind: `conv` or `linear`.
-        input_shape: Shape of the input.
-        output_shape: Shape of the output.
-        weights: Number of weights.
-        groups: Convolution groups.
-    """
-
-    kind: str
-    input_shape: tuple[int, ...]
-    output_shape: tuple[int, ...]
-    weights: int
-    groups: int = 1
-
-    @property
-    def name(self) -> str:
-        """Text form, such as `conv-16x32x32-16x32x32-2304`."""
-        sizes = ("x".join(map(str, shape)) for shape in (self.input_shape, self.output_shape))
-        return "-".join((self.kind, *sizes, str(self.weights), *([f"g{self.groups}"] if self.groups > 1 else [])))
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A measured number with its uncertainty factor, at least 1."""
-
-    value: float
-    factor: float
 
 
 @dataclass(frozen=True)
@@ -199,23 +166,7 @@ def _copy_rate(size_bytes: int) -> float:
 
 
 def _timed(run: Callable[[], object]) -> Measured:
-    """CPU seconds of one run: median of some windows, with the farthest window as factor."""
-    run()
-    count, elapsed = 1, _window(run, 1)
-    while elapsed < _WINDOW_S:
-        count = max(count + 1, math.ceil(count * min(10.0, 1.2 * _WINDOW_S / elapsed)))
-        elapsed = _window(run, count)
-    windows = [_window(run, count) / count for _ in range(_WINDOWS)]
-    middle = statistics.median(windows)
-    return Measured(middle, max(max(windows) / middle, middle / min(windows)))
-
-
-def _window(run: Callable[[], object], count: int) -> float:
-    # CPU time of the one thread that computes: what neighbours take of the core does not count.
-    begin = time.thread_time()
-    for _ in range(count):
-        run()
-    return time.thread_time() - begin
+    return Measured.of(cpu_windows(run, _WINDOWS, _WINDOW_S))
 
 
 def to_toml(calibration: Calibration, name: str, title: str, version: str) -> str:
@@ -237,14 +188,16 @@ def to_toml(calibration: Calibration, name: str, title: str, version: str) -> st
         f"power = {json.dumps(power.source)}",
         'assumption = "Assumed; no measurement behind it"',
         "\n[measured]",
-        f"active_power_w = {_figure(Measured(power.active_w, power.factor), 'power', _idle_note(power))}",
-        f"memory_bytes_per_s = {_figure(memory, 'timed', 'copies between 256 KiB and 64 MiB')}",
-        f"network_over_layers = {_figure(calibration.network_over_layers, 'timed', 'in float32')}",
-        f"spread_per_doubling = {_figure(Measured(1.3, 1.2), 'assumption')}",
+        f"active_power_w = {figure_text(Measured(power.active_w, power.factor), 'power', _idle_note(power))}",
+        f"memory_bytes_per_s = {figure_text(memory, 'timed', 'copies between 256 KiB and 64 MiB')}",
+        f"network_over_layers = {figure_text(calibration.network_over_layers, 'timed', 'in float32')}",
+        f"spread_per_doubling = {figure_text(Measured(1.3, 1.2), 'assumption')}",
     ]
     for precision, times in calibration.times.items():
         parts += ["", f"[kernels.torch-{precision}]", *_ability(precision)]
-        parts += [line for shape, taken in times.items() for line in _layer(f"torch-{precision}", shape, taken)]
+        parts += [
+            line for shape, taken in times.items() for line in layer_lines(f"torch-{precision}", shape, taken, "timed")
+        ]
     return "\n".join(parts) + "\n"
 
 
@@ -254,18 +207,7 @@ def _idle_note(power: Power) -> str:
 
 def _ability(precision: str) -> list[str]:
     if precision == "bfloat16":
-        limit = _figure(Measured(16, 1.0), "assumption", "width of the format")
+        limit = figure_text(Measured(16, 1.0), "assumption", "width of the format")
         return ['runs = ["float"]', f"max_act_bits = {limit}", f"max_weight_bits = {limit}", "simd = true"]
     # Torch runs integer and shift layers as their float simulation.
     return ['runs = ["float", "int", "shift"]', "simd = true"]
-
-
-def _layer(kernel: str, shape: Shape, taken: Measured) -> list[str]:
-    fields = dataclasses.asdict(shape)
-    lines = [f"{key} = {json.dumps(value)}" for key, value in fields.items()]
-    return ["", f"[kernels.{kernel}.layers.{shape.name}]", *lines, f"latency_s = {_figure(taken, 'timed')}"]
-
-
-def _figure(measured: Measured, source: str, note: str = "") -> str:
-    text = f", note = {json.dumps(note)}" if note else ""
-    return f'{{ value = {measured.value:.6g}, factor = {measured.factor:.3f}, source = "{source}"{text} }}'

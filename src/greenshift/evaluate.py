@@ -1,14 +1,16 @@
 """One task evaluated: train a design at one fidelity and fill in its objectives."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from greenshift.deploy.bench.trained import trained_latency
 from greenshift.energy import carbon_g, meter
+from greenshift.errors import InputError
 from greenshift.networks import profile_design, train_design
-from greenshift.objectives import OBJECTIVES
+from greenshift.objectives import HOST_LATENCY, OBJECTIVES
 from greenshift.records import EpochMetrics, Evaluation, Task
 from greenshift.targets import cost, load_target
 from greenshift.train import DivergedError, Training, error_rate
@@ -29,7 +31,7 @@ def evaluate(task: Task, cpu_watts: float | None = None) -> Evaluation:
     modelled = cost(profile_design(task.design, task.data), load_target(task.target), task.max_size_bytes).to_json()
     objectives: dict[str, float] = {}
     curve: tuple[EpochMetrics, ...] = ()
-    reason = None
+    reason = kernel = None
     with meter(cpu_watts) as metered:
         try:
             model, training, curve = train_design(
@@ -39,12 +41,12 @@ def evaluate(task: Task, cpu_watts: float | None = None) -> Evaluation:
                 seed=task.seed,
                 checkpoint=None if task.checkpoint is None else Path(task.checkpoint),
             )
-            objectives = {
-                name: _objective(name, modelled, curve, lambda: _validation_carbon_g(model, training, task, cpu_watts))
-                for name in task.objectives
-            }
+            measured, kernel = _measured(model, training, task, cpu_watts)
+            objectives = {name: _objective(name, {**modelled, **measured}, curve) for name in task.objectives}
         except DivergedError as error:
             curve, reason = error.curve, str(error)
+        except InputError as error:  # a network that cannot be packed
+            reason = str(error)
         except (RuntimeError, MemoryError) as error:
             reason = " ".join([f"{type(error).__name__}:", *str(error).split()])[:300]  # a MemoryError has no text
     return Evaluation.of(
@@ -56,16 +58,26 @@ def evaluate(task: Task, cpu_watts: float | None = None) -> Evaluation:
         cost={key: value for key, value in modelled.items() if key != "layers"},
         curve=curve,
         reason=reason,
+        kernel=kernel,
     )
 
 
-def _objective(
-    name: str, modelled: Mapping[str, float], curve: tuple[EpochMetrics, ...], emissions: Callable[[], float]
-) -> float:
-    if OBJECTIVES[name].known:
-        return modelled[name]
-    if name == "emissions_g":
-        return emissions()
+def _measured(
+    model: nn.Module, training: Training, task: Task, cpu_watts: float | None
+) -> tuple[dict[str, float], str | None]:
+    """Objectives that are measured on this host once the network is trained, and the kernel of its runtime."""
+    measured: dict[str, float] = {}
+    if "emissions_g" in task.objectives:
+        measured["emissions_g"] = _validation_carbon_g(model, training, task, cpu_watts)
+    if HOST_LATENCY not in task.objectives:
+        return measured, None
+    found = trained_latency(model, training.dataset)
+    return {**measured, HOST_LATENCY: found.latency_s}, found.kernel
+
+
+def _objective(name: str, values: Mapping[str, float], curve: tuple[EpochMetrics, ...]) -> float:
+    if name != "error":
+        return values[name]
     error = curve[-1].val_error
     if error is None:
         raise RuntimeError("no validation images: the validation error cannot be an objective")

@@ -31,6 +31,8 @@ class Objective:
     log: bool = False
 
 
+HOST_LATENCY = "latency_s@host"
+
 OBJECTIVES: dict[str, Objective] = {
     objective.name: objective
     for objective in (
@@ -40,6 +42,7 @@ OBJECTIVES: dict[str, Objective] = {
         Objective("size_bytes", "B", known=True, provenance="modelled", log=True),
         Objective("peak_memory_bytes", "B", known=True, provenance="modelled", log=True),
         Objective("emissions_g", "gCO2e", provenance="simulated", log=True),
+        Objective(HOST_LATENCY, "s", log=True),
     )
 }
 

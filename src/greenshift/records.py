@@ -99,6 +99,7 @@ class Evaluation:
         curve: Learning curve.
         reading: What the evaluation itself consumed.
         reason: Why it failed or is infeasible, in one line.
+        kernel: What ran the network where an objective was measured on this machine, else None.
         finished_at: Unix time.
     """
 
@@ -114,6 +115,7 @@ class Evaluation:
     cost: dict[str, Any] | None = None
     curve: tuple[EpochMetrics, ...] = ()
     reason: str | None = None
+    kernel: str | None = None
     finished_at: float = 0.0
 
     @staticmethod

@@ -19,6 +19,8 @@ COMMANDS = (
     "ledger",
     "plan",
     "card",
+    "inspect",
+    "export",
     "cost",
     "evaluate",
     "targets",

@@ -16,6 +16,7 @@ _PARTS = {
     "smac": ("optimizer smac", "smac"),
     "pymoo": ("optimizer nsga2", "nsga2"),
     "timm": ("models timm:NAME", "timm"),
+    "onnx": ("export to ONNX", "onnx"),
 }
 
 # What each meter gives where it is available, and what having it would take where it is not.

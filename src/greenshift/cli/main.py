@@ -26,10 +26,14 @@ _COMMANDS = {
     "front": ("front", "report"),
     "select": ("select",),
     "ledger": ("ledger", "plan", "card"),
+    "pack": ("pack",),
+    "inspect": ("inspect",),
+    "export": ("export",),
     "network": ("cost", "evaluate"),
     "targets": ("targets",),
     "calibrate": ("calibrate",),
     "measure": ("measure",),
+    "bench": ("bench",),
 }
 
 

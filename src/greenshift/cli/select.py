@@ -10,11 +10,14 @@ from greenshift.cli.output import JSON_OPTION, next_step, print_facts, print_jso
 from greenshift.config import StudyConfig
 from greenshift.errors import InputError, StudyError
 from greenshift.objectives import get_objectives, parse_constraint
-from greenshift.quantities import format_error, format_objective
+from greenshift.quantities import format_error, format_objective, format_quantity
 from greenshift.records import DataChoice, Evaluation
 from greenshift.report.wording import describe_design
 from greenshift.selection import choose
 from greenshift.store import Store
+
+# Training images by which the steps of a packed network's activations are chosen.
+_CALIBRATION = 256
 
 
 def add_to(app: typer.Typer) -> None:
@@ -58,6 +61,7 @@ def select(
         _check_place(artifact)
         with Store.create(store, config) as writer:  # first, so that nothing is trained that cannot be recorded
             selection = _retrain(chosen, config, seeds, artifact)
+            selection["packed"] = _pack(artifact, config)
             writer.record_selection(selection)
     if as_json:
         print_json(selection)
@@ -99,8 +103,25 @@ def _retrain(chosen: Evaluation, config: StudyConfig, seeds: int, artifact: Path
         "test_errors": list(result.test_errors),
         "test_error": {"mean": result.mean, "std": result.std},
         "artifact": str(result.artifact),
+        "target": {"name": config.target, "latency_s": (chosen.cost or {}).get("latency_s"), "provenance": "modelled"},
         "reading": result.reading.to_json(),
     }
+
+
+def _pack(artifact: Path, config: StudyConfig) -> dict[str, Any]:
+    """Pack the artifact beside itself and time it on this machine, or say why it cannot be packed."""
+    from greenshift.deploy.bench.host import host_latency
+    from greenshift.deploy.file import read_file
+    from greenshift.deploy.packing.artifact import pack_artifact
+
+    path = artifact.with_name(f"{artifact.name.removesuffix('.safetensors')}.packed")
+    try:
+        made = pack_artifact(artifact, path, _CALIBRATION, data_dir=config.data_dir, threads=config.threads)
+    except InputError as error:
+        return {"reason": str(error)}
+    packed = read_file(path)
+    facts = {"path": str(path), "size_bytes": packed.size_bytes, "int8_layers": list(made.report.int8_layers)}
+    return {**facts, **host_latency(packed.network).to_json()}
 
 
 def _print(chosen: Evaluation, selection: dict[str, Any], *, repeated: bool) -> None:
@@ -114,5 +135,22 @@ def _print(chosen: Evaluation, selection: dict[str, Any], *, repeated: bool) -> 
         facts["error"] += " on validation images"
     facts["test error"] = text + (", as reported before: a point is tested once" if repeated else ", measured")
     facts["artifact"] = shell_path(Path(selection["artifact"]))
+    facts |= _packed_facts(selection)
     print_facts(facts)
     next_step(f"greenshift evaluate --checkpoint {facts['artifact']} --data DATA, on the images it is meant for")
+
+
+def _packed_facts(selection: dict[str, Any]) -> dict[str, str]:
+    """What became of the packed file, and both latencies; nothing in a store that is older than packing."""
+    facts = {}
+    packed, target = selection.get("packed"), selection.get("target")
+    if packed is not None and "reason" in packed:
+        facts["packed"] = f"no: {packed['reason']}"
+    elif packed is not None:
+        facts["packed"] = f"{shell_path(Path(packed['path']))}, {format_quantity(packed['size_bytes'], 'B')}"
+        if packed["int8_layers"]:
+            facts["packed"] += f"; trained in float32 and made int8: {', '.join(packed['int8_layers'])}"
+        facts["latency here"] = f"{format_quantity(packed['latency_s'], 's')}, measured; kernel: {packed['kernel']}"
+    if target is not None and target["latency_s"] is not None:
+        facts["latency there"] = f"{format_quantity(target['latency_s'], 's')} on {target['name']}, modelled"
+    return facts

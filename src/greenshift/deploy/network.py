@@ -47,6 +47,11 @@ class Storage:
     bits: int
 
     @property
+    def name(self) -> str:
+        """In one word, such as `shift4` or `ternary`."""
+        return f"{self.kind}{self.bits}" if self.kind == "shift" else self.kind
+
+    @property
     def largest(self) -> int:
         """Largest magnitude of a weight."""
         return {"shift": 64 if self.bits == 4 else 8192, "int8": 127}.get(self.kind, 1)

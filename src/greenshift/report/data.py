@@ -68,6 +68,8 @@ class Selection:
         test_error_std: Sample standard deviation over the seeds, or None for one seed.
         seeds: Number of seeds.
         artifact: Where the trained network is, or None.
+        packed: What `select` said of its packed form: `size_bytes`, `latency_s` and `kernel` on the host where it
+            ran, or `reason` if there is none. None in a store that is older than packing.
     """
 
     trial: int
@@ -75,6 +77,7 @@ class Selection:
     test_error_std: float | None
     seeds: int
     artifact: str | None
+    packed: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -193,7 +196,7 @@ def read_selection(record: Mapping[str, Any]) -> Selection:
     """Read one record of `select`.
 
     Args:
-        record: `trial`, `test_error` as `{"mean", "std"}`, `seeds` as a list, and `artifact`.
+        record: `trial`, `test_error` as `{"mean", "std"}`, `seeds` as a list, `artifact`, and perhaps `packed`.
     """
     test_error = record["test_error"]
     return Selection(
@@ -202,6 +205,7 @@ def read_selection(record: Mapping[str, Any]) -> Selection:
         test_error_std=test_error.get("std"),
         seeds=len(record["seeds"]),
         artifact=record.get("artifact"),
+        packed=record.get("packed"),
     )
 
 

@@ -18,6 +18,7 @@ _WORDS: dict[str, tuple[str, str, str]] = {
     "latency_s": ("latency of one inference", "time", "a latency of {}"),
     "size_bytes": ("stored size", "storage", "{} of storage"),
     "peak_memory_bytes": ("peak activation memory", "memory", "{} of memory"),
+    "latency_s@host": ("latency of one inference on this host's runtime", "time", "a latency of {} on the host"),
     "emissions_g": ("emissions of one validation pass on the host", "emissions", "{} per validation pass"),
 }
 

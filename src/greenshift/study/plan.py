@@ -9,7 +9,7 @@ from greenshift.config import StudyConfig, constraints
 from greenshift.design import Design, Optimization, Recipe
 from greenshift.errors import InputError
 from greenshift.front import REFERENCE_BASELINE, study_reference
-from greenshift.objectives import Objective, get_objectives
+from greenshift.objectives import HOST_LATENCY, Objective, get_objectives
 from greenshift.optimize import Fidelity, Optimizer, make_fidelity, make_optimizer
 from greenshift.records import DataChoice, Task
 from greenshift.space import SearchSpace
@@ -152,6 +152,7 @@ def make_plan(config: StudyConfig, evaluator: Evaluator, facts: Mapping[str, Any
         InputError: If a dataset, model, target, space, optimizer, earlier study or range does not exist or fit.
     """
     target = load_target(config.target)
+    _check_host(config)
     data = DataChoice(config.data, config.data_dir, config.validation_share, config.train_limit, config.seed)
     depth = evaluator.weighted_layers(config.model, data)
     fidelity = _fidelity(config, evaluator.epochs_range(data), depth)
@@ -180,6 +181,17 @@ def make_plan(config: StudyConfig, evaluator: Evaluator, facts: Mapping[str, Any
     )
     plan.optimizer(plan.budget.trials)  # bad input is told before anything is written
     return plan
+
+
+def _check_host(config: StudyConfig) -> None:
+    """Refuse to time networks on this machine if its runtime is not there: NumPy's times say nothing about it."""
+    if HOST_LATENCY not in config.objectives:
+        return
+    from greenshift.deploy.native import load_library
+
+    library = load_library()
+    if isinstance(library, str):
+        raise InputError(f"objectives: {HOST_LATENCY} needs the compiled runtime, and {library}")
 
 
 def _fidelity(config: StudyConfig, epochs_range: tuple[int, int], depth: int) -> Fidelity | None:

@@ -1,0 +1,322 @@
+/* Convolutions on AMX: tiles of 16 pixels by 64 bytes of the map, times 64 bytes by 16 outputs.
+ *
+ * A tile of pixels is loaded from the map itself: its rows lie `stride_w` pixels apart and overlap, so no column matrix is
+ * ever written. Every tile of the map that is loaded serves two columns, which are two blocks of outputs or the two planes
+ * of one, or three rows of outputs. Sums go through the first cache to the scaling.
+ *
+ * Compiled with GS_AMX_EMULATION it uses tests/amx_emulation.h in place of the instructions.
+ */
+#define _GNU_SOURCE
+
+#include "finish.h"
+#include "linear.h"
+#include "pack.h"
+
+#if defined(GS_AMX_EMULATION)
+#include "tests/amx_emulation.h"
+#else
+#include <immintrin.h>
+#endif
+
+enum { ROWS = 16, TILE_QUADS = 16, QUAD_BYTES = 4 * GS_BLOCK, PALETTE = 1, TILES = 8 };
+
+typedef int32_t gs_sums[ROWS][GS_BLOCK];
+
+/* Weights of a layer: for each column, which is a plane of a block, `taps` kernel rows of `chunks` tiles. */
+typedef struct {
+    int32_t columns, planes, taps, chunks, quads; /* quads: rows of a weight tile, a quarter of the bytes of a map's */
+    size_t tile, column;                          /* bytes */
+    int8_t *weight;
+} gs_tiled;
+
+typedef struct {
+    uint8_t palette, start_row, reserved[14];
+    uint16_t bytes_per_row[16];
+    uint8_t rows[16];
+} gs_tile_shapes;
+
+/* Output pixels as lines of evenly spaced windows. Of every `period` positions of a line `keep` are pixels; those between
+ * are windows over the border of the map, computed and dropped. */
+typedef struct {
+    int32_t lines, positions, period, keep;
+    ptrdiff_t step, line_step;
+} gs_grid;
+
+static int32_t divide_up(int32_t a, int32_t b) {
+    return (a + b - 1) / b;
+}
+
+/* Linear layers: the images are the positions. */
+static int over_images(const gs_layer *layer) {
+    return layer->height == 1 && layer->width == 1;
+}
+
+static gs_grid find_grid(const gs_layer *layer, int32_t images) {
+    gs_grid grid = {layer->height, layer->width, layer->width, layer->width,
+                    (ptrdiff_t)layer->stride_w * layer->source.pixel, (ptrdiff_t)layer->stride_h * layer->source.row};
+    if (over_images(layer)) {
+        grid.positions = grid.period = grid.keep = images;
+        grid.step = layer->source.image;
+        return grid;
+    }
+    /* All rows as one line, if the spacing allows it and it takes fewer tiles: maps that are not 16 pixels wide. */
+    if (grid.line_step % grid.step == 0 && grid.line_step / grid.step >= layer->width) {
+        const int32_t period = (int32_t)(grid.line_step / grid.step);
+        const int32_t positions = (layer->height - 1) * period + layer->width;
+        if (divide_up(positions, ROWS) < layer->height * divide_up(layer->width, ROWS)) {
+            grid.lines = 1;
+            grid.positions = positions;
+            grid.period = period;
+        }
+    }
+    return grid;
+}
+
+/* Where a tile of sums goes: from position `from` of a line on, `rows` of them. */
+static void finish_tile(const gs_layer *layer, const gs_call *call, const gs_grid *grid, int32_t image, int32_t line,
+                        int32_t position, int32_t rows, int32_t skip, int32_t block, const gs_sums sums) {
+    const int32_t first = block * GS_BLOCK;
+    for (int32_t i = skip; i < rows; i++) {
+        int32_t n = image, y = line + (position + i) / grid->period, x = (position + i) % grid->period;
+        if (x >= grid->keep)
+            continue;
+        if (over_images(layer)) {
+            n = x;
+            x = 0;
+        }
+        const ptrdiff_t to = n * layer->output.image + (ptrdiff_t)y * layer->output.row +
+                             (ptrdiff_t)x * layer->output.pixel + first;
+        const ptrdiff_t from = n * layer->residual.image + (ptrdiff_t)y * layer->residual.row +
+                               (ptrdiff_t)x * layer->residual.pixel + first;
+        const ptrdiff_t logit =
+            (((ptrdiff_t)n * layer->height + y) * layer->width + x) * layer->outputs + first;
+        gs_finish_block(layer, first, sums[i], call->residual ? call->residual + from : NULL,
+                        call->logits ? NULL : call->output + to, call->logits ? call->logits + logit : NULL);
+    }
+}
+
+static void set_shapes(int32_t rows, int32_t quads, const uint8_t kinds[TILES]) {
+    gs_tile_shapes shapes = {0};
+    shapes.palette = PALETTE;
+    for (int i = 0; i < TILES; i++) {
+        shapes.rows[i] = (uint8_t)(kinds[i] == 'w' ? quads : rows);
+        shapes.bytes_per_row[i] = (uint16_t)(kinds[i] == 'm' ? quads * 4 : 64);
+    }
+    _tile_loadconfig(&shapes);
+}
+
+/* Two tiles of the map times two columns; `maps` and `columns` are constants where this is inlined. Tiles 0 to 3 are
+ * sums, 4 and 5 the map, 6 and 7 weights. */
+static inline __attribute__((always_inline)) void sum_square(const gs_layer *layer, const uint8_t *map0,
+                                                             const uint8_t *map1, ptrdiff_t step,
+                                                             const int8_t *weight, const int maps, const int columns,
+                                                             gs_sums sums[4]) {
+    const gs_tiled *tiled = layer->packed;
+    const int32_t bytes = tiled->quads * 4;
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    for (int32_t tap = 0; tap < tiled->taps; tap++) {
+        ptrdiff_t at = (ptrdiff_t)tap * layer->source.row;
+        for (int32_t chunk = 0; chunk < tiled->chunks; chunk++, at += bytes, weight += tiled->tile) {
+            _tile_loadd(6, weight, 64);
+            _tile_loadd(4, map0 + at, step);
+            _tile_dpbusd(0, 4, 6);
+            if (columns == 2) {
+                _tile_loadd(7, weight + tiled->column, 64);
+                _tile_dpbusd(1, 4, 7);
+            }
+            if (maps == 2) {
+                _tile_loadd(5, map1 + at, step);
+                _tile_dpbusd(2, 5, 6);
+                if (columns == 2)
+                    _tile_dpbusd(3, 5, 7);
+            }
+        }
+    }
+    _tile_stored(0, sums[0], 64);
+    if (columns == 2)
+        _tile_stored(1, sums[1], 64);
+    if (maps == 2)
+        _tile_stored(2, sums[2], 64);
+    if (maps == 2 && columns == 2)
+        _tile_stored(3, sums[3], 64);
+}
+
+/* lo + 128 hi, modulo 2^32. */
+static void join_planes(gs_sums low, const gs_sums high) {
+    for (int i = 0; i < ROWS; i++)
+        for (int o = 0; o < GS_BLOCK; o++)
+            low[i][o] = (int32_t)((uint32_t)low[i][o] + 128 * (uint32_t)high[i][o]);
+}
+
+/* One line of one image, `columns` columns from `column` on. The last tile begins early if it would end late; what it
+ * computes again is not written again. */
+static void convolve_line(const gs_layer *layer, const gs_call *call, const gs_grid *grid, int32_t image, int32_t line,
+                          int32_t column, int32_t columns) {
+    const gs_tiled *tiled = layer->packed;
+    const int8_t *weight = tiled->weight + (size_t)column * tiled->column;
+    const int32_t rows = grid->positions < ROWS ? grid->positions : ROWS;
+    const uint8_t *source = call->source + image * layer->source.image + line * grid->line_step;
+    gs_sums sums[4] __attribute__((aligned(GS_ALIGN)));
+    for (int32_t done = 0; done < grid->positions; done += 2 * ROWS) {
+        const int32_t last = grid->positions - rows;
+        const int32_t begin[2] = {done < last ? done : last, done + ROWS < last ? done + ROWS : last};
+        const int maps = done + ROWS < grid->positions ? 2 : 1;
+        const uint8_t *map[2] = {source + begin[0] * grid->step, source + begin[1] * grid->step};
+        if (maps == 2 && columns == 2)
+            sum_square(layer, map[0], map[1], grid->step, weight, 2, 2, sums);
+        else if (maps == 2)
+            sum_square(layer, map[0], map[1], grid->step, weight, 2, 1, sums);
+        else if (columns == 2)
+            sum_square(layer, map[0], map[1], grid->step, weight, 1, 2, sums);
+        else
+            sum_square(layer, map[0], map[1], grid->step, weight, 1, 1, sums);
+        for (int m = 0; m < maps; m++) {
+            const int32_t skip = done + m * ROWS - begin[m];
+            if (tiled->planes == 2)
+                join_planes(sums[2 * m], (const int32_t(*)[GS_BLOCK])sums[2 * m + 1]);
+            for (int32_t c = 0; c < columns / tiled->planes; c++)
+                finish_tile(layer, call, grid, image, line, begin[m], rows, skip, column / tiled->planes + c,
+                            (const int32_t(*)[GS_BLOCK])sums[2 * m + c]);
+        }
+    }
+}
+
+static void convolve(const gs_layer *layer, const gs_call *call) {
+    const gs_tiled *tiled = layer->packed;
+    const gs_grid grid = find_grid(layer, call->images);
+    set_shapes(grid.positions < ROWS ? grid.positions : ROWS, tiled->quads, (const uint8_t *)"ssssmmww");
+    const int32_t images = over_images(layer) ? 1 : call->images;
+    for (int32_t column = 0; column < tiled->columns; column += 2)
+        for (int32_t image = 0; image < images; image++)
+            for (int32_t line = 0; line < grid.lines; line++)
+                convolve_line(layer, call, &grid, image, line, column, tiled->columns - column < 2 ? 1 : 2);
+    _tile_release();
+}
+
+/* Three rows of outputs of up to 16 channels from five rows of the map, each loaded once. Tiles 0 to 2 are sums, 3 and 4
+ * the map, 5 to 7 all of the weights, loaded once per call. */
+static void sum_three_rows(const uint8_t *map, ptrdiff_t row, ptrdiff_t step, gs_sums sums[3]) {
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_loadd(3, map, step);
+    _tile_dpbusd(0, 3, 5);
+    _tile_loadd(4, map + row, step);
+    _tile_dpbusd(0, 4, 6);
+    _tile_dpbusd(1, 4, 5);
+    _tile_loadd(3, map + 2 * row, step);
+    _tile_dpbusd(0, 3, 7);
+    _tile_dpbusd(1, 3, 6);
+    _tile_dpbusd(2, 3, 5);
+    _tile_stored(0, sums[0], 64);
+    _tile_loadd(4, map + 3 * row, step);
+    _tile_dpbusd(1, 4, 7);
+    _tile_dpbusd(2, 4, 6);
+    _tile_stored(1, sums[1], 64);
+    _tile_loadd(3, map + 4 * row, step);
+    _tile_dpbusd(2, 3, 7);
+    _tile_stored(2, sums[2], 64);
+}
+
+static void convolve_three_rows(const gs_layer *layer, const gs_call *call) {
+    const gs_tiled *tiled = layer->packed;
+    const gs_grid grid = {layer->height, layer->width, layer->width, layer->width,
+                          (ptrdiff_t)layer->stride_w * layer->source.pixel, layer->source.row};
+    set_shapes(ROWS, tiled->quads, (const uint8_t *)"sssmmwww");
+    _tile_loadd(5, tiled->weight, 64);
+    _tile_loadd(6, tiled->weight + tiled->tile, 64);
+    _tile_loadd(7, tiled->weight + 2 * tiled->tile, 64);
+    gs_sums sums[3] __attribute__((aligned(GS_ALIGN)));
+    for (int32_t image = 0; image < call->images; image++)
+        for (int32_t done = 0; done < grid.lines; done += 3) {
+            const int32_t line = done + 3 <= grid.lines ? done : grid.lines - 3;
+            const uint8_t *source = call->source + image * layer->source.image + line * grid.line_step;
+            for (int32_t x = 0; x < grid.positions; x += ROWS) {
+                const int32_t begin = x + ROWS <= grid.positions ? x : grid.positions - ROWS;
+                sum_three_rows(source + begin * grid.step, layer->source.row, grid.step, sums);
+                for (int32_t j = done - line; j < 3; j++)
+                    finish_tile(layer, call, &grid, image, line + j, begin, ROWS, x - begin, 0,
+                                (const int32_t(*)[GS_BLOCK])sums[j]);
+            }
+        }
+    _tile_release();
+}
+
+/* Fills what gs_pack_dense packed up to whole tiles. */
+static int pack_tiles(gs_layer *layer) {
+    if (gs_pack_dense(layer))
+        return -1;
+    gs_packed *dense = layer->packed;
+    gs_tiled sizes = {0};
+    sizes.planes = dense->planes;
+    sizes.columns = dense->blocks * dense->planes;
+    sizes.taps = layer->kernel_h;
+    const int32_t quads = dense->quads / sizes.taps;
+    sizes.chunks = divide_up(quads, TILE_QUADS);
+    sizes.quads = divide_up(quads, sizes.chunks);
+    sizes.tile = (size_t)sizes.quads * QUAD_BYTES;
+    sizes.column = sizes.tile * (size_t)sizes.chunks * (size_t)sizes.taps;
+    gs_tiled *tiled = gs_allocate(GS_ALIGN + sizes.column * (size_t)sizes.columns);
+    layer->packed = tiled;
+    if (tiled) {
+        *tiled = sizes;
+        tiled->weight = (int8_t *)tiled + GS_ALIGN;
+        layer->packed_bytes = sizes.column * (size_t)sizes.columns;
+        const size_t stretch = (size_t)quads * QUAD_BYTES;
+        for (int32_t block = 0; block < dense->blocks; block++)
+            for (int32_t plane = 0; plane < dense->planes; plane++)
+                for (int32_t tap = 0; tap < sizes.taps; tap++)
+                    memcpy(tiled->weight + sizes.column * (size_t)(block * dense->planes + plane) +
+                               sizes.tile * (size_t)sizes.chunks * (size_t)tap,
+                           dense->weight + dense->plane * (size_t)plane + dense->block * (size_t)block +
+                               stretch * (size_t)tap,
+                           stretch);
+    }
+    gs_release(dense);
+    return tiled ? 0 : -1;
+}
+
+int gs_prepare_amx(gs_layer *layer) {
+    /* At one image a large linear layer is as fast as its weights are read, and its tiles would be of one row. */
+    const int from_codes = gs_prepare_linear_vnni(layer);
+    if (from_codes)
+        return from_codes < 0 ? -1 : 0;
+    if (layer->groups > 1)
+        return gs_prepare_vnni(layer);
+    if (pack_tiles(layer))
+        return -1;
+    const gs_tiled *tiled = layer->packed;
+    const int three = tiled->columns == 1 && tiled->taps == 3 && tiled->chunks == 1 && layer->stride_h == 1 &&
+                      layer->height >= 3 && layer->width >= ROWS;
+    layer->convolve = three ? convolve_three_rows : convolve;
+    layer->kernel = three ? "amx, three rows" : "amx";
+    return 0;
+}
+
+#if defined(GS_AMX_EMULATION)
+int gs_amx_usable(void) {
+    return 1;
+}
+#elif defined(__linux__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int gs_amx_usable(void) {
+    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 };
+    unsigned a, b, c, d;
+    if (!__builtin_cpu_supports("avx512vnni") || !__builtin_cpu_supports("avx512bw") ||
+        !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl"))
+        return 0;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d >> 24 & 1) || !(d >> 25 & 1))
+        return 0;
+    return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+}
+#else
+int gs_amx_usable(void) {
+    return 0;
+}
+#endif

@@ -1,0 +1,222 @@
+/* AVX-512 VNNI: 16 outputs per register; four bytes of a pixel, broadcast, meet four weights of each output. */
+#include "depthwise.h"
+#include "linear.h"
+
+/* The sums of a tile, in assembly: GCC 12 copies every accumulator of the intrinsic before it adds to it, and spills
+ * some, which costs a third of the speed. Accumulators are zmm0 to zmm15, weights zmm28 to zmm31, the broadcast quad
+ * zmm27. For each quad of the table: the address of its bytes for the first pixel in `from`, for the ninth in `far`. */
+typedef void (*sum_tile)(const gs_packed *packed, const int8_t *weight, const uint8_t *source, ptrdiff_t step,
+                         const int32_t *bias, __m512i *sums);
+
+#define BIAS(block, sum) "vmovdqa64 64*" #block "(%[from]), %%zmm" #sum "\n\t"
+#define STORE(block, sum) "vmovdqa64 %%zmm" #sum ", 64*" #sum "(%[from])\n\t"
+/* The accumulators of a tile, and which of its blocks each is for. */
+#define SUMS_16x1(DO) \
+    DO(0, 0) DO(0, 1) DO(0, 2) DO(0, 3) DO(0, 4) DO(0, 5) DO(0, 6) DO(0, 7) DO(0, 8) DO(0, 9) DO(0, 10) \
+    DO(0, 11) DO(0, 12) DO(0, 13) DO(0, 14) DO(0, 15)
+#define SUMS_8x1(DO) \
+    DO(0, 0) DO(0, 1) DO(0, 2) DO(0, 3) DO(0, 4) DO(0, 5) DO(0, 6) DO(0, 7)
+#define SUMS_4x1(DO) \
+    DO(0, 0) DO(0, 1) DO(0, 2) DO(0, 3)
+#define SUMS_1x1(DO) \
+    DO(0, 0)
+#define SUMS_8x2(DO) \
+    DO(0, 0) DO(1, 1) DO(0, 2) DO(1, 3) DO(0, 4) DO(1, 5) DO(0, 6) DO(1, 7) DO(0, 8) DO(1, 9) DO(0, 10) \
+    DO(1, 11) DO(0, 12) DO(1, 13) DO(0, 14) DO(1, 15)
+#define SUMS_4x2(DO) \
+    DO(0, 0) DO(1, 1) DO(0, 2) DO(1, 3) DO(0, 4) DO(1, 5) DO(0, 6) DO(1, 7)
+#define SUMS_1x2(DO) \
+    DO(0, 0) DO(1, 1)
+#define SUMS_4x4(DO) \
+    DO(0, 0) DO(1, 1) DO(2, 2) DO(3, 3) DO(0, 4) DO(1, 5) DO(2, 6) DO(3, 7) DO(0, 8) DO(1, 9) DO(2, 10) \
+    DO(3, 11) DO(0, 12) DO(1, 13) DO(2, 14) DO(3, 15)
+#define SUMS_1x4(DO) \
+    DO(0, 0) DO(1, 1) DO(2, 2) DO(3, 3)
+
+#define WEIGHT1 "vmovdqa64 (%[weight]), %%zmm28\n\t"
+#define WEIGHT2 WEIGHT1 "vmovdqa64 (%[weight],%[block]), %%zmm29\n\t"
+#define WEIGHT4 \
+    WEIGHT2 "vmovdqa64 (%[weight],%[block],2), %%zmm30\n\t" "vmovdqa64 (%[weight],%[block3]), %%zmm31\n\t"
+
+#define QUAD(address) "vpbroadcastd " address ", %%zmm27\n\t"
+#define DOT(weight, sum) "vpdpbusd %%zmm" #weight ", %%zmm27, %%zmm" #sum "\n\t"
+#define PIXEL1(address, a) QUAD(address) DOT(28, a)
+#define PIXEL2(address, a, b) PIXEL1(address, a) DOT(29, b)
+#define PIXEL4(address, a, b, c, d) PIXEL2(address, a, b) DOT(30, c) DOT(31, d)
+#define P0 "(%[from])"
+#define P1 "(%[from],%[step])"
+#define P2 "(%[from],%[step],2)"
+#define P3 "(%[from],%[step3])"
+#define P4 "(%[from],%[step],4)"
+#define P5 "(%[from],%[step5])"
+#define P6 "(%[from],%[step3],2)"
+#define P7 "(%[from],%[step7])"
+#define FAR "lea (%[from],%[step],8), %[from]\n\t"
+
+#define CLOBBERED \
+    "cc", "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", \
+        "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31"
+
+/* `weights` loads the weights of a quad, `pixels` adds their products. */
+#define SUM_TILE(tile, weights, pixels)                                                                               \
+    static void sum_##tile(const gs_packed *packed, const int8_t *weight, const uint8_t *source, ptrdiff_t step,      \
+                           const int32_t *bias, __m512i *sums) {                                                      \
+        const int32_t *offset = packed->offset, *end = offset + packed->quads;                                        \
+        const ptrdiff_t block = (ptrdiff_t)packed->block;                                                             \
+        const uint8_t *from;                                                                                          \
+        __asm__ volatile("mov %[bias], %[from]\n\t" SUMS_##tile(BIAS)                                                 \
+                         "1:\n\t"                                                                                     \
+                         "movslq (%[offset]), %[from]\n\t"                                                            \
+                         "add %[source], %[from]\n\t" weights pixels                                                  \
+                         "add $4, %[offset]\n\t"                                                                      \
+                         "add $64, %[weight]\n\t"                                                                     \
+                         "cmp %[end], %[offset]\n\t"                                                                  \
+                         "jb 1b\n\t"                                                                                  \
+                         "mov %[sums], %[from]\n\t" SUMS_##tile(STORE)                                                \
+                         : [offset] "+r"(offset), [weight] "+r"(weight), [from] "=&r"(from)                           \
+                         : [bias] "m"(bias), [sums] "m"(sums), [source] "r"(source), [end] "rm"(end),                 \
+                           [step] "r"(step), [step3] "r"(3 * step), [step5] "r"(5 * step), [step7] "r"(7 * step),     \
+                           [block] "r"(block), [block3] "r"(3 * block)                                                \
+                         : CLOBBERED);                                                                                \
+    }
+
+SUM_TILE(16x1, WEIGHT1,
+         PIXEL1(P0, 0) PIXEL1(P1, 1) PIXEL1(P2, 2) PIXEL1(P3, 3) PIXEL1(P4, 4) PIXEL1(P5, 5) PIXEL1(P6, 6)
+             PIXEL1(P7, 7) FAR PIXEL1(P0, 8) PIXEL1(P1, 9) PIXEL1(P2, 10) PIXEL1(P3, 11) PIXEL1(P4, 12)
+                 PIXEL1(P5, 13) PIXEL1(P6, 14) PIXEL1(P7, 15))
+SUM_TILE(8x1, WEIGHT1,
+         PIXEL1(P0, 0) PIXEL1(P1, 1) PIXEL1(P2, 2) PIXEL1(P3, 3) PIXEL1(P4, 4) PIXEL1(P5, 5) PIXEL1(P6, 6)
+             PIXEL1(P7, 7))
+SUM_TILE(4x1, WEIGHT1, PIXEL1(P0, 0) PIXEL1(P1, 1) PIXEL1(P2, 2) PIXEL1(P3, 3))
+SUM_TILE(1x1, WEIGHT1, PIXEL1(P0, 0))
+SUM_TILE(8x2, WEIGHT2,
+         PIXEL2(P0, 0, 1) PIXEL2(P1, 2, 3) PIXEL2(P2, 4, 5) PIXEL2(P3, 6, 7) PIXEL2(P4, 8, 9) PIXEL2(P5, 10, 11)
+             PIXEL2(P6, 12, 13) PIXEL2(P7, 14, 15))
+SUM_TILE(4x2, WEIGHT2, PIXEL2(P0, 0, 1) PIXEL2(P1, 2, 3) PIXEL2(P2, 4, 5) PIXEL2(P3, 6, 7))
+SUM_TILE(1x2, WEIGHT2, PIXEL2(P0, 0, 1))
+/* Four blocks: the third's weights are two blocks on, the fourth's three. */
+SUM_TILE(4x4, WEIGHT4,
+         PIXEL4(P0, 0, 1, 2, 3) PIXEL4(P1, 4, 5, 6, 7) PIXEL4(P2, 8, 9, 10, 11) PIXEL4(P3, 12, 13, 14, 15))
+SUM_TILE(1x4, WEIGHT4, PIXEL4(P0, 0, 1, 2, 3))
+
+/* The whole numbers that bytes are made of, less their zero; what lies below the lowest byte is cut off later. */
+INLINE __m512i to_sixteen(const gs_layer *layer, __m512 value, const uint8_t *residual, __mmask16 mask) {
+    const gs_scaling *scaling = &layer->scaling;
+    value = _mm512_min_ps(value, _mm512_set1_ps(scaling->highest));
+    if (!residual)
+        return _mm512_cvtps_epi32(value);
+    value = _mm512_max_ps(value, _mm512_set1_ps(scaling->lowest));
+    const __m512 own = _mm512_roundscale_ps(value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    const __m512i bytes = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(mask, residual));
+    const __m512 other = _mm512_cvtepi32_ps(_mm512_sub_epi32(bytes, _mm512_set1_epi32(scaling->residual_zero)));
+    /* Both products are exact, so this rounds once, as a sum does. */
+    const __m512 sum = _mm512_fmadd_ps(other, _mm512_set1_ps(scaling->residual_scale),
+                                       _mm512_mul_ps(own, _mm512_set1_ps(scaling->own_scale)));
+    return _mm512_cvtps_epi32(_mm512_min_ps(sum, _mm512_set1_ps(scaling->sum_highest)));
+}
+
+/* 16 bytes of each of four pixels, saturating at 0, and then no less than `lowest`. */
+INLINE __m512i pack_four(const __m512i *integers, __m512i zero, __m512i lowest) {
+    /* Packing leaves channels 4i..4i+3 of the four pixels in part i of the register. */
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m512i a = _mm512_add_epi16(_mm512_packs_epi32(integers[0], integers[1]), zero);
+    const __m512i b = _mm512_add_epi16(_mm512_packs_epi32(integers[2], integers[3]), zero);
+    return _mm512_max_epu8(_mm512_permutexvar_epi32(order, _mm512_packus_epi16(a, b)), lowest);
+}
+
+/* Writes what four pixels, or `count` of them, have summed up for 16 channels. */
+INLINE void write_bytes(const gs_tile_job *job, const __m512i *sums, int stride, int count, int32_t first,
+                        __mmask16 mask) {
+    const gs_layer *layer = job->layer;
+    const __m512 multiplier = _mm512_load_ps(layer->multiplier + first);
+    const int added = job->residual != NULL;
+    const int zero = added ? layer->scaling.sum_zero : layer->scaling.zero;
+    const float lowest = added ? layer->scaling.sum_lowest : layer->scaling.lowest;
+    __m512i integers[4] = {_mm512_setzero_si512()};
+    UNROLLED
+    for (int p = 0; p < count; p++) {
+        const __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[p * stride]), multiplier);
+        const uint8_t *residual = added ? job->residual + p * job->residual_step + first : NULL;
+        integers[p] = to_sixteen(layer, value, residual, mask);
+    }
+    const __m512i bytes = pack_four(integers, _mm512_set1_epi16((short)zero), _mm512_set1_epi8((char)((int)lowest + zero)));
+    uint8_t *to = job->output + first;
+    _mm_mask_storeu_epi8(to, mask, _mm512_castsi512_si128(bytes));
+    if (count < 4)
+        return;
+    _mm_mask_storeu_epi8(to + job->output_step, mask, _mm512_extracti32x4_epi32(bytes, 1));
+    _mm_mask_storeu_epi8(to + job->output_step * 2, mask, _mm512_extracti32x4_epi32(bytes, 2));
+    _mm_mask_storeu_epi8(to + job->output_step * 3, mask, _mm512_extracti32x4_epi32(bytes, 3));
+}
+
+INLINE void finish(const gs_tile_job *start, const __m512i *sums, int stride, const int count, int32_t block) {
+    gs_tile_job job = *start;
+    const int32_t first = block * GS_BLOCK, left = job.layer->outputs - first;
+    const __mmask16 mask = (__mmask16)(left < GS_BLOCK ? (1u << left) - 1 : 0xffff);
+    if (job.logits) {
+        const __m512 multiplier = _mm512_load_ps(job.layer->multiplier + first);
+        for (int p = 0; p < count; p++)
+            _mm512_mask_storeu_ps(job.logits + p * job.logits_step + first, mask,
+                                  _mm512_mul_ps(_mm512_cvtepi32_ps(sums[p * stride]), multiplier));
+        return;
+    }
+    for (int p = 0; p < count; p += 4, sums += 4 * stride) {
+        write_bytes(&job, sums, stride, count < 4 ? count : 4, first, mask);
+        job.output += 4 * job.output_step;
+        if (job.residual)
+            job.residual += 4 * job.residual_step;
+    }
+}
+
+INLINE void run_tile(const gs_tile_job *job, sum_tile sum, const int count, const int blocks) {
+    static const int32_t none[4 * GS_BLOCK] __attribute__((aligned(64)));
+    const gs_packed *packed = job->packed;
+    const int8_t *weight = packed->weight + (size_t)job->block * packed->block;
+    __m512i sums[16], high[16];
+    sum(packed, weight, job->source, job->source_step, job->layer->bias + job->block * GS_BLOCK, sums);
+    if (packed->planes > 1) {
+        sum(packed, weight + packed->plane, job->source, job->source_step, none, high);
+        for (int i = 0; i < count * blocks; i++)
+            sums[i] = _mm512_add_epi32(sums[i], _mm512_slli_epi32(high[i], 7));
+    }
+    for (int b = 0; b < blocks; b++)
+        finish(job, sums + b, blocks, count, job->block + b);
+}
+
+#define TILE(count, blocks)                                                    \
+    static void tile_##count##x##blocks(const gs_tile_job *job) {              \
+        run_tile(job, sum_##count##x##blocks, count, blocks);                  \
+    }
+TILE(16, 1)
+TILE(8, 1)
+TILE(4, 1)
+TILE(1, 1)
+TILE(8, 2)
+TILE(4, 2)
+TILE(1, 2)
+TILE(4, 4)
+TILE(1, 4)
+
+static const gs_tile_size singles[] = {{16, tile_16x1}, {8, tile_8x1}, {4, tile_4x1}, {1, tile_1x1}};
+static const gs_tile_size pairs[] = {{8, tile_8x2}, {4, tile_4x2}, {1, tile_1x2}};
+static const gs_tile_size fours[] = {{4, tile_4x4}, {1, tile_1x4}};
+
+static void convolve(const gs_layer *layer, const gs_call *call) {
+    const gs_packed *packed = layer->packed;
+    if (layer->groups > 1 || packed->blocks == 1)
+        gs_run_tiles(layer, call, 1, singles, singles);
+    else if (packed->blocks < 4 || gs_line_pixels(layer, call->images) >= 8)
+        gs_run_tiles(layer, call, 2, pairs, singles);
+    else
+        gs_run_tiles(layer, call, 4, fours, singles);
+}
+
+int gs_prepare_vnni(gs_layer *layer) {
+    const int from_codes = gs_prepare_linear_vnni(layer);
+    if (from_codes)
+        return from_codes < 0 ? -1 : 0;
+    const int depthwise = gs_is_depthwise(layer);
+    layer->convolve = depthwise ? convolve_depthwise : convolve;
+    layer->kernel = depthwise ? "vnni depthwise" : "vnni";
+    return depthwise ? gs_pack_depthwise(layer) : gs_pack_dense(layer);
+}

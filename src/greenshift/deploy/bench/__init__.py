@@ -1,0 +1,1 @@
+"""Benchmarks of packed networks: beside other runtimes, layer by layer, and as an objective."""

@@ -1,0 +1,158 @@
+"""Export a network as self-contained C99 for one target."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from greenshift.deploy.c_export.choice import choose_implementations, cycles_model
+from greenshift.deploy.c_export.rows import Plan, plan_rows
+from greenshift.deploy.c_export.selftest import selftest
+from greenshift.deploy.c_export.source import header, scratch_bytes, source, template
+from greenshift.deploy.network import Bytes, Convolution, Input, Lookup, Network
+from greenshift.errors import InputError
+from greenshift.targets.target import Target
+from greenshift.targets.uncertainty import product_factor, sum_factor
+
+# Flash of the code that every export shares, measured with arm-none-eabi-gcc and riscv64-unknown-elf-gcc at -O2.
+_SHARED_BYTES = 4096
+_CHANNEL_BYTES, _MAP_BYTES, _LAYER_BYTES = 16, 20, 44
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """One convolution of an export.
+
+    Attributes:
+        name: Name of the layer.
+        implementation: `generated`, `lists` or `loops`.
+        macs: Multiply-accumulates for one image.
+        cycles: Modelled cycles of them.
+        factor: Uncertainty factor of the cycles.
+        flash_bytes: Modelled flash of its weights or code.
+    """
+
+    name: str
+    implementation: str
+    macs: int
+    cycles: float
+    factor: float
+    flash_bytes: int
+
+
+@dataclass(frozen=True)
+class CReport:
+    """What was exported. Cycles and flash are modelled, RAM is what the C source asks for.
+
+    Attributes:
+        folder: Where the files are.
+        files: Their names.
+        target: Name of the target.
+        layers: The convolutions.
+        cycles: Modelled cycles of one image, all steps.
+        factor: Uncertainty factor of the cycles.
+        flash_bytes: Modelled flash of the whole network.
+        ram_bytes: Static memory: rows of maps, the patch under a kernel and sums; without the stack.
+    """
+
+    folder: Path
+    files: tuple[str, ...]
+    target: str
+    layers: tuple[LayerReport, ...]
+    cycles: float
+    factor: float
+    flash_bytes: int
+    ram_bytes: int
+
+
+def export_c(
+    network: Network, target: Target, folder: Path, images: Bytes | None = None, only: str | None = None
+) -> CReport:
+    """Write a network as C99 into a folder: network.c, network.h, selftest.c and CMakeLists.txt.
+
+    The C needs nothing but stdint.h: no allocation, no C library, no floating-point arithmetic. Per layer the
+    implementation is chosen by the target's cycle model within its flash.
+
+    Args:
+        network: A valid network.
+        target: A target with a cycle model.
+        folder: Made if it is not there; files of the same names are replaced.
+        images: uint8 (count, height, width, channels) for the self-test; two random ones if None.
+        only: `generated`, `lists` or `loops` for all layers instead of choosing.
+
+    Returns:
+        What was chosen, with modelled figures.
+
+    Raises:
+        InputError: If the target has no cycle model, its flash or RAM is too small, or a layer is outside of what
+            C code holds.
+    """
+    model = cycles_model(target)
+    plan = plan_rows(network)
+    ram_bytes = _ram_bytes(network, plan)
+    _check_ram(network, plan, ram_bytes, model.ram_bytes.value - model.ram_reserved_bytes.value, target.name)
+    taken_bytes = _other_flash_bytes(network, plan)
+    chosen = choose_implementations(network, target, taken_bytes, only)
+    if images is None:
+        images = np.random.default_rng(0).integers(0, 256, (2, *network.input.shape), dtype=np.uint8)
+    files = {
+        "network.c": source(network, plan, {index: found.implementation for index, found in chosen.items()}),
+        "network.h": header(network),
+        "selftest.c": selftest(network, images),
+        "CMakeLists.txt": template("CMakeLists.txt"),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    layers = tuple(
+        LayerReport(network.steps[at].name, c.implementation, _macs(network, at), c.cycles, c.factor, c.flash_bytes)
+        for at, c in chosen.items()
+    )
+    others = [(_elements(network) * model.int_cycles_per_op.value, model.int_cycles_per_op.factor)]
+    parts = [(layer.cycles, layer.factor) for layer in layers] + others
+    return CReport(
+        folder,
+        tuple(files),
+        target.name,
+        layers,
+        sum(cycles for cycles, _ in parts),
+        product_factor(sum_factor(parts)),
+        taken_bytes + sum(layer.flash_bytes for layer in layers),
+        ram_bytes,
+    )
+
+
+def _macs(network: Network, index: int) -> int:
+    layer = network.steps[index]
+    assert isinstance(layer, Convolution)
+    return layer.macs
+
+
+def _elements(network: Network) -> int:
+    """Values that are written one at a time: the outputs of all steps."""
+    return sum(step.shape[0] * step.shape[1] * step.shape[2] for step in network.steps)
+
+
+def _other_flash_bytes(network: Network, plan: Plan) -> int:
+    """Flash of everything but weights."""
+    channels = sum(layer.shape[2] for layer in network.convolutions)
+    tables = sum(step.table.size for step in network.steps if isinstance(step, Input | Lookup))
+    steps = len(network.steps) * _MAP_BYTES + sum(_LAYER_BYTES for _ in network.convolutions)
+    return _SHARED_BYTES + channels * _CHANNEL_BYTES + tables + steps + len(plan.order)
+
+
+def _ram_bytes(network: Network, plan: Plan) -> int:
+    windows = [step.kernel[0] for step in network.steps if hasattr(step, "kernel")]
+    return plan.arena_bytes + sum(scratch_bytes(network, plan)) + 2 * len(network.steps) + 4 * max(windows)
+
+
+def _check_ram(network: Network, plan: Plan, ram_bytes: int, room: float, target: str) -> None:
+    if ram_bytes <= room:
+        return
+    sizes = [(ring.depth * ring.row_bytes, step.name) for ring, step in zip(plan.rings, network.steps, strict=False)]
+    largest, name = max(sizes)
+    raise InputError(
+        f"target {target}: the network needs {ram_bytes / 1e3:.1f} kB of RAM and {max(room, 0) / 1e3:.1f} kB are free; "
+        f"step '{name}' is the largest with {largest / 1e3:.1f} kB: take fewer channels or smaller images, or a target "
+        "with more RAM"
+    )
