@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from packing_models import difference, images, packed, settled
 from torch import nn
 
@@ -193,6 +195,24 @@ def test_rounding_goes_to_the_bits_of_the_scheme():
     assert rounded.values.sum() * rounded.scale - exact.values.sum() * exact.scale == pytest.approx(
         2.0**-7 * 0, abs=2.0**-6
     )
+
+
+@given(
+    exponents=st.lists(st.lists(st.integers(0, 13), min_size=3, max_size=3), min_size=1, max_size=4),
+    top=st.integers(-14, 0),
+    negative=st.booleans(),
+    storage=st.sampled_from([SHIFT4, SHIFT5]),
+)
+def test_weights_within_the_window_are_exact(exponents, top, negative, storage):
+    levels = 7 if storage == SHIFT4 else 14
+    chosen = [[float(top - e % levels) for e in row] for row in exponents]
+    layer = shift_layer(chosen, [[-1.0 if negative else 1.0, 0.0, 1.0]] * len(chosen), Shift("PS", 6))
+    found = codes(layer, "a", allow_rounding=False)
+    wanted = torch_weight(layer)
+    assert torch.equal(found.values * found.scale.view(-1, 1, 1, 1), wanted)
+    assert found.values.abs().max() <= storage.largest
+    assert found.storage.bits <= storage.bits
+    assert found.rounded == 0
 
 
 def test_channels_without_weights():

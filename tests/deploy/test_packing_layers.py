@@ -81,6 +81,9 @@ MIDDLES = {
     "elu": (lambda x, a, r: r(a(x)), 8, {"a": conv(8, 8, 3), "r": nn.ELU()}),
     "mish": (lambda x, a, r: r(a(x)), 8, {"a": conv(8, 8, 3), "r": nn.Mish()}),
     "sigmoid, tanh": (lambda x, a: torch.tanh(a(x).sigmoid()), 8, {"a": conv(8, 8, 3)}),
+    "swish by hand": (lambda x, a: (y := a(x)) * y.sigmoid(), 8, {"a": conv(8, 8, 3)}),
+    "hardswish by hand": (lambda x, a: (y := a(x)) * F.relu6(y + 3) / 6, 8, {"a": conv(8, 8, 3)}),
+    "square": (lambda x, a: (y := a(x)) * y, 8, {"a": conv(8, 8, 3)}),
     "sum": (lambda x, a, b: a(x) + b(x), 8, {"a": conv(8, 8, 1), "b": conv(8, 8, 1)}),
     "torch.add": (lambda x, a: torch.add(a(x), x), 8, {"a": conv(8, 8, 1)}),
     "sum in place": (inplace_sum, 8, {"a": conv(8, 8, 1), "b": conv(8, 8, 1)}),
@@ -242,7 +245,8 @@ class Function(nn.Module):
 
 
 FUNCTIONS = {
-    "product": (lambda _, x: x * x.sigmoid(), r"mul \(mul\) is supported for one map and a number"),
+    "product": (lambda m, x: x * m.conv(x).sigmoid(), r"mul \(mul\) is supported for functions of one map"),
+    "gate": (lambda _, x: x * x.mean((2, 3), keepdim=True).sigmoid(), r"mul \(mul\) of maps of different shapes"),
     "constant": (lambda m, x: x * m.constant, "computes with a constant tensor"),
     "difference": (lambda m, x: m.conv(x) - x, "sum of two maps"),
     "broadcast": (lambda m, x: m.conv(x) + x.mean((2, 3), keepdim=True), "of one shape"),
