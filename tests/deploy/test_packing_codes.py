@@ -133,10 +133,20 @@ def test_the_rounding_of_inputs_is_followed(scheme):
     assert difference(model, network, X) < (0.15 if coarse else 0.06)
 
 
-def test_only_roundings_that_can_be_seen_cost_a_step():
-    fine, coarse = (packed(converted(Shift("PS", 4, 16, bits)), X)[0] for bits in (16, 2))
-    assert len(fine.steps) < len(coarse.steps)
-    assert [type(step).__name__ for step in fine.steps] == ["Input", *["Convolution"] * 3]
+@pytest.mark.parametrize(
+    ("fine", "coarse"),
+    [
+        (Shift("PS", 4, 16, 16), Shift("PS", 4, 16, 2)),
+        (Shift("PS", 4, 8, 8), Shift("PS", 4, 8, 4)),
+        (Uniform(), Uniform(8, 4)),
+    ],
+)
+def test_only_roundings_that_can_be_seen_cost_a_step(fine, coarse):
+    few, more = (packed(converted(scheme), X)[0] for scheme in (fine, coarse))
+    assert [type(step).__name__ for step in few.steps] == ["Input", *["Convolution"] * 3]
+    assert [type(step).__name__ for step in more.steps] == [
+        *("Input", "Convolution", "Lookup", "Convolution", "Lookup", "Convolution"),
+    ]
 
 
 def test_bounds_of_inputs_are_clipped_by_the_layer_before():
@@ -174,27 +184,22 @@ def test_more_levels_than_any_format_has():
 
 
 def test_rounding_goes_to_the_bits_of_the_scheme():
-    """Below the window of 7 levels: a half of the smallest is a tie, and every other one is kept; a quarter is 0."""
-    exponents = [[0.0, -7.0, -7.0, -7.0, -8.0, -6.0]]
-    signs = [[1, 1, 1, -1, 1, 1]]
-    layer = shift_layer(exponents, signs, Shift("PS", 5))
-    assert codes(layer, "a", allow_rounding=True).storage == SHIFT5
-    layer.scheme = Shift("Q", 4)
+    layer = ShiftConv2d(6, 1, 1, bias=False, scheme=Shift("Q", 4))  # ends at 2^-7: 8 levels
     with torch.no_grad():
-        values = torch.tensor(signs[0], dtype=torch.float32) * torch.exp2(torch.tensor(exponents[0]))
-    four = ShiftConv2d(6, 1, 1, bias=False, scheme=Shift("Q", 4))
-    with torch.no_grad():
-        four.weight.copy_(values.view(1, 6, 1, 1))
-    exact, rounded = (codes(four, "a", allow_rounding=allowed) for allowed in (False, True))
-    assert exact.storage == SHIFT5
-    assert exact.values.flatten().tolist() == [128, 1, 1, -1, 1, 2]  # Q of 4 bits ends at 2^-7
-    assert rounded.storage == SHIFT4
-    # Ties: +, +, - and the former quarter, which Q holds as a half. The first of a sign is kept, the second is not.
-    assert rounded.values.flatten().tolist() == [64, 1, 0, -1, 1, 1]
+        layer.weight.copy_(torch.tensor([128.0, 1.0, 1.0, -1.0, 1.0, 2.0]).view(1, 6, 1, 1) / 128)
+    exact, rounded = (codes(layer, "a", allow_rounding=allowed) for allowed in (False, True))
+    assert (exact.storage, exact.values.flatten().tolist()) == (SHIFT5, [128, 1, 1, -1, 1, 2])
+    # A half of the smallest weight is as far from it as from 0: of each sign the first is kept, the second is not.
+    assert (rounded.storage, rounded.values.flatten().tolist()) == (SHIFT4, [64, 1, 0, -1, 1, 1])
     assert rounded.rounded == 4
-    assert rounded.values.sum() * rounded.scale - exact.values.sum() * exact.scale == pytest.approx(
-        2.0**-7 * 0, abs=2.0**-6
-    )
+
+
+def test_a_quarter_of_the_smallest_weight_becomes_zero():
+    layer = ShiftConv2d(3, 1, 1, bias=False, scheme=Shift("Q", 5))
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([1.0, 2.0**-15, 2.0**-13]).view(1, 3, 1, 1))
+    found = codes(layer, "a", allow_rounding=True)
+    assert (found.storage, found.values.flatten().tolist(), found.rounded) == (SHIFT5, [8192, 0, 1], 1)
 
 
 @given(
