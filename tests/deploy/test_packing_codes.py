@@ -137,7 +137,7 @@ def test_the_rounding_of_inputs_is_followed(scheme):
     ("fine", "coarse"),
     [
         (Shift("PS", 4, 16, 16), Shift("PS", 4, 16, 2)),
-        (Shift("PS", 4, 8, 8), Shift("PS", 4, 8, 4)),
+        (Shift("PS", 4, 8, 12), Shift("PS", 4, 8, 4)),
         (Uniform(), Uniform(8, 4)),
     ],
 )
