@@ -24,7 +24,7 @@ from greenshift.deploy.network import (
     Subsampling,
 )
 from greenshift.deploy.packing.calibration import Calibrated, quantise
-from greenshift.deploy.packing.layers import Codes, bias, with_gaps
+from greenshift.deploy.packing.layers import INT8, Codes, bias, with_gaps
 from greenshift.deploy.packing.operations import (
     Average,
     Clamp,
@@ -42,8 +42,10 @@ from greenshift.errors import InputError
 
 _SIGNIFICANT_BITS = 11
 _INT32 = 2**31
-# What an output adds to its bias cannot be seen if it is less than this, in steps of the output or in logits.
+# Weights of an output are left out if all they can ever add is less than this, in steps of the output or in logits ...
 _INVISIBLE_STEPS, _INVISIBLE_LOGITS = 2.0**-8, 2.0**-20
+# ... or less than this, where its constant is so much larger that both together need more than 32 bits.
+_SMALL_STEPS, _SMALL_LOGITS = 2.0**-1, 2.0**-8
 # The largest constant of an output without weights: far outside of any byte.
 _FARTHEST = 2.0**12
 
@@ -136,14 +138,18 @@ def _weighted(assembly: Assembly, operation: Weighted, sources: tuple[int], grid
     step = 0 if grid is None else grid.exponent
     factor = operation.scale * codes.scale * 2.0 ** (before.exponent - step)
     constant = (operation.scale * bias(layer) + operation.shift) * 2.0**-step
-    signed = codes.values * torch.where(factor < 0, -1.0, 1.0).view(-1, *[1] * (codes.values.dim() - 1))
-    largest = signed.abs().flatten(1).sum(1) * 255
-    silent = largest * factor.abs() < (_INVISIBLE_LOGITS if grid is None else _INVISIBLE_STEPS)
-    signed[silent] = 0
+    values, factor = _fitting(codes, factor, constant)
+    values = values * _along(torch.where(factor < 0, -1.0, 1.0), values)
+    largest = _largest_sum(values)
+    needed = largest + constant.abs() / factor.abs()
+    least, small = (_INVISIBLE_LOGITS, _SMALL_LOGITS) if grid is None else (_INVISIBLE_STEPS, _SMALL_STEPS)
+    reach = largest * factor.abs()
+    silent = (reach < least) | ((needed >= _INT32) & (reach < small))
+    values = torch.where(_along(silent, values), 0.0, values)
     multiplier = _two_bytes(_for_silent(factor.abs(), silent, constant))
     limit = math.inf if grid is None else _FARTHEST
     sums = (torch.where(silent, constant.clamp(-limit, limit), constant) / multiplier).round()
-    if not bool((sums.abs() + torch.where(silent, 0.0, largest) < _INT32).all()):
+    if not bool((sums.abs() + _largest_sum(values) < _INT32).all()):
         raise InputError(
             f"pack: {operation.name} has an output whose bias is too large for its weights: sums need more than 32 "
             "bits; retrain it with less weight decay, or prune that output"
@@ -154,7 +160,7 @@ def _weighted(assembly: Assembly, operation: Weighted, sources: tuple[int], grid
         sources,
         operation.shape,
         grid,
-        _kernel(signed, layer, read_shape),
+        _kernel(values, layer, read_shape),
         sums.to(torch.int32).numpy(),
         multiplier.to(torch.float32).numpy(),
         codes.storage,
@@ -163,6 +169,27 @@ def _weighted(assembly: Assembly, operation: Weighted, sources: tuple[int], grid
         layer.groups if isinstance(layer, nn.Conv2d) else 1,
         *((0, 255) if grid is None else _byte_range(operation.clamp, grid)),
     )
+
+
+def _fitting(codes: Codes, factor: Tensor, constant: Tensor) -> tuple[Tensor, Tensor]:
+    """Take low bits from int8 weights of outputs whose constant is so large that the sums would not fit 32 bits.
+
+    What such weights add is small next to the constant, and so is what they lose.
+    """
+    needed = _largest_sum(codes.values) + constant.abs() / factor.abs()
+    if codes.storage != INT8:
+        return codes.values, factor
+    bits = torch.log2(needed / _INT32 * 1.01).ceil().clamp(0, 6).nan_to_num(0.0)
+    return (codes.values / _along(torch.exp2(bits), codes.values)).round(), factor * torch.exp2(bits)
+
+
+def _largest_sum(values: Tensor) -> Tensor:
+    return values.abs().flatten(1).sum(1) * 255
+
+
+def _along(value: Tensor, like: Tensor) -> Tensor:
+    """Shape one value for each output so that it meets its weights."""
+    return value.view(-1, *[1] * (like.dim() - 1))
 
 
 def _for_silent(factor: Tensor, silent: Tensor, constant: Tensor) -> Tensor:

@@ -33,8 +33,9 @@ _BATCH = 64
 _CANDIDATES = 5
 # Addition is exact in float32 as long as the exponents of its maps are not further apart.
 _MOST_APART = 14
-# A layer's own rounding of its input is kept if it changes values by more than this share of what the byte does.
-_NOTICEABLE = 0.5
+# A layer's own rounding of its input is kept if its error has more than this share of the byte's mean square: in its
+# mean, as rounding down has, which adds up over all inputs of a sum; or around its mean.
+_NOTICEABLE_MEAN, _NOTICEABLE_SPREAD = 0.25, 2.0
 _EXPONENT_OF_ZEROS = -7
 
 
@@ -54,11 +55,19 @@ class Calibrated:
 
 
 class _Seen:
-    """What was seen of one operation's values: range, squared error of each candidate, and of its rounding."""
+    """What was seen of one operation's values: range, squared error of each candidate, error of its own rounding."""
 
     def __init__(self) -> None:
-        self.low = self.high = self.rounding = 0.0
+        self.low = self.high = 0.0
         self.errors = [0.0] * _CANDIDATES
+        self.count = 0
+        self.rounding, self.squared_rounding = 0.0, 0.0
+
+    def is_noticed(self, byte_error: float) -> bool:
+        """Say whether its rounding can be seen beside that of bytes, given the sum of squares of theirs."""
+        mean_part = self.rounding**2 / max(self.count, 1)
+        spread = self.squared_rounding - mean_part
+        return mean_part > _NOTICEABLE_MEAN * byte_error or spread > _NOTICEABLE_SPREAD * byte_error
 
 
 def calibrate(graph: fx.GraphModule, operations: Operations, images: Tensor) -> Calibrated:
@@ -85,7 +94,10 @@ def calibrate(graph: fx.GraphModule, operations: Operations, images: Tensor) -> 
             grid = dataclasses.replace(coarsest[name], exponent=coarsest[name].exponent - index)
             seen[name].errors[index] += _squared_error(values, grid)
         if unrounded is not None:
-            seen[name].rounding += float((values - unrounded).square().sum(dtype=torch.float64))
+            change = (values - unrounded).double()
+            seen[name].count += change.numel()
+            seen[name].rounding += float(change.sum())
+            seen[name].squared_rounding += float(change.square().sum())
 
     _visit(graph, operations, images, measure_errors)
     finer = {name: _best([seen[member] for member in members]) for name, members in groups.items()}
@@ -201,7 +213,7 @@ def _settled(
         if not isinstance(operation, Rounding):
             continue
         source = kept[operation.sources[0]]
-        if seen[name].rounding <= _NOTICEABLE * byte_errors[source.name]:
+        if not seen[name].is_noticed(byte_errors[source.name]):
             instead[name] = source.name
             del kept[name]
         elif isinstance(source, Source | Elementwise) and len(_readers(operations, source.name)) == 1:

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, fx, nn
 
 from greenshift.deploy.packing import pooling
@@ -16,6 +17,7 @@ from greenshift.deploy.packing.operations import (
     Average,
     Clamp,
     Elementwise,
+    Function,
     Join,
     Maximum,
     Subsample,
@@ -114,27 +116,43 @@ def _given_bounds(arguments: dict[str, Any]) -> Clamp:
     return -math.inf if low is None else float(low), math.inf if high is None else float(high)
 
 
-def _put_function(builder: Builder, call: Call, function: Callable[[Tensor], Tensor]) -> None:
+def _put_function(builder: Builder, call: Call, function: Function) -> None:
     source = builder.source(call)
     operation = Elementwise(builder.name(call), (source.name,), source.shape, call.node.name, function)
     builder.put(call, operation)
 
 
 def _elementwise(builder: Builder, call: Call) -> None:
-    if len(call.inputs) != 1 or call.inputs[0].meta["shape"] != call.shape:
-        builder.refuse(call, "is supported for one map and a number only")
+    if any(source.meta["shape"] != call.shape for source in call.inputs):
+        builder.refuse(call, "of maps of different shapes is not supported")
     node, module = call.node, call.module
     if module is not None:
         _put_function(builder, call, lambda value: module(value.clone()))
         return
+    roots, functions = zip(*(_function_of(builder, source) for source in call.inputs), strict=True)
+    if len(set(roots)) != 1:
+        builder.refuse(call, "is supported for functions of one map only")
+    if len(functions) == 1:  # what it reads is a map of its own
+        roots, functions = (builder.source(call).name,), (torch.clone,)
 
     def function(value: Tensor) -> Tensor:
-        put = fx.map_arg((node.args, node.kwargs), lambda n: value.clone() if n in call.inputs else n.meta["value"])
+        given = {source: part(value.clone()) for source, part in zip(call.inputs, functions, strict=True)}
+        put = fx.map_arg((node.args, node.kwargs), lambda n: given[n] if n in given else n.meta["value"])
         if node.op == "call_method":
             return getattr(put[0][0], str(node.target))(*put[0][1:], **put[1])  # type: ignore[no-any-return]
         return node.target(*put[0], **put[1])  # type: ignore[operator, no-any-return]
 
-    _put_function(builder, call, function)
+    shape = builder.operations[roots[0]].shape
+    builder.put(call, Elementwise(builder.name(call), roots[:1], shape, node.name, function))
+
+
+def _function_of(builder: Builder, node: fx.Node) -> tuple[str, Function]:
+    """Return the operation that a value is a function of, and the function."""
+    operation = builder.operations[builder.names[node]]
+    if not isinstance(operation, Elementwise):
+        return operation.name, torch.clone
+    first, clamp = operation.function, operation.clamp
+    return operation.sources[0], lambda value: first(value).clamp(*clamp)
 
 
 def _add(builder: Builder, call: Call) -> None:
