@@ -103,7 +103,9 @@ def lists_entries(layer: Convolution, channels: int) -> tuple[NDArray[np.int64],
     entries: list[int] = []
     for output, weight in enumerate(layer.weight):
         lists: dict[tuple[int, bool], list[int]] = {}
-        for place, value in zip(inputs_of(layer, output, channels).ravel().tolist(), weight.ravel().tolist(), strict=True):
+        for place, value in zip(
+            inputs_of(layer, output, channels).ravel().tolist(), weight.ravel().tolist(), strict=True
+        ):
             for term in digits[value]:
                 lists.setdefault(term, []).append(place)
         for exponent in range(levels - 1, -1, -1):
