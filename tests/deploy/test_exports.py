@@ -1,11 +1,11 @@
 import shutil
 
+import numpy as np
 import pytest
-from random_networks import everything
+from random_networks import Builder
 
-from greenshift.deploy.c_export import export_c
+from greenshift.deploy import c_export
 from greenshift.deploy.exports import export
-from greenshift.deploy.host_check import check_on_host
 from greenshift.errors import InputError, StudyError
 from greenshift.targets import load_target
 
@@ -13,37 +13,40 @@ needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="needs a 
 M4 = load_target("cortex-m4")
 
 
+def small():
+    b = Builder(np.random.default_rng(0))
+    b.linear(b.conv(b.input(6, 5, 1), 4), 3)
+    return b.network()
+
+
 @needs_compiler
-def test_an_exported_network_passes_its_self_test_here(tmp_path):
-    (done,) = export(everything(), "network", tmp_path, ["c", "c"], M4)
+def test_an_exported_network_passes_its_self_test(tmp_path):
+    (done,) = export(small(), "network", tmp_path, ["c", "c"], M4)
     assert {file.name for file in done.files} >= {"network.c", "network.h", "selftest.c"}
     assert all(file.is_file() for file in done.files)
-    assert done.report["verification"]["passed"]
-    assert "all bytes and logits equal" in done.verification
+    runs = done.report["verification"]["runs"]
+    assert runs[0]["machine"].startswith("host")
+    assert all(run["identical"] for run in runs)
+    assert "outputs equal to the bit" in done.verification
 
 
-@needs_compiler
-def test_the_check_sees_wrong_numbers_and_wrong_code(tmp_path):
-    folder = tmp_path / "c"
-    export_c(everything(0), M4, folder, only="loops")
-    other = tmp_path / "other"
-    export_c(everything(1), M4, other, only="loops")
-    shutil.copy(other / "selftest.c", folder / "selftest.c")
-    assert check_on_host(folder).passed is False
-    (folder / "network.c").write_text("int main(void) { return x; }")
-    with pytest.raises(StudyError, match="refuses the exported C"):
-        check_on_host(folder)
+def test_an_export_that_computes_something_else_is_an_error(tmp_path, monkeypatch):
+    wrong = c_export.Verification((c_export.Run("host (cc)", False), c_export.Run("microbit", True)), ())
+    monkeypatch.setattr(c_export, "verify_c", lambda *_: wrong)
+    with pytest.raises(StudyError, match=r"other numbers on host \(cc\); do not use it"):
+        export(small(), "network", tmp_path, ["c"], M4)
 
 
 def test_without_a_compiler_nothing_is_claimed(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda _: None)
-    (done,) = export(everything(), "network", tmp_path, ["c"], M4)
-    assert done.report["verification"] == {"compiler": None, "passed": None}
-    assert done.verification == "not checked: no C compiler here"
+    (done,) = export(small(), "network", tmp_path, ["c"], M4)
+    assert not done.report["verification"]["runs"]
+    assert done.verification.startswith("not checked")
+    assert "no gcc or cc" in done.facts["not run"]
 
 
 @pytest.mark.parametrize(("kinds", "problem"), [(["c"], "--target cortex-m0"), (["onx"], "'onx' is none of onnx, c")])
 def test_what_cannot_be_exported_is_named(kinds, problem, tmp_path):
     with pytest.raises(InputError, match=problem):
-        export(everything(), "network", tmp_path, kinds, None)
+        export(small(), "network", tmp_path, kinds, None)
     assert list(tmp_path.iterdir()) == []

@@ -58,7 +58,7 @@ def test_without_fusion_a_byte_may_be_one_off_but_classes_stay(tmp_path):
     assert check.largest_difference < 0.01 * check.largest_logit
 
 
-@pytest.mark.parametrize("kernel", [2, 3, 5, 7])
+@pytest.mark.parametrize("kernel", [2, 3, 7, 11])
 @pytest.mark.parametrize("grids", [(Grid(-5), Grid(-6)), (Grid(-4, 128), Grid(-5, 128)), (Grid(-5), Grid(-4))])
 def test_means_next_to_the_middle_of_two_bytes_are_rounded_alike(kernel, grids, tmp_path):
     b = Builder(np.random.default_rng(kernel))

@@ -99,7 +99,13 @@ def pack_multipliers(multiplier: NDArray[np.float32]) -> tuple[NDArray[np.float1
 
 
 def unpack_multipliers(halves: NDArray[np.float16], exponent: int) -> NDArray[np.float32]:
-    """Return the multipliers that `pack_multipliers` packed."""
+    """Return the multipliers that `pack_multipliers` packed.
+
+    Raises:
+        InputError: If one is not finite.
+    """
+    if not np.isfinite(halves).all():
+        raise InputError("multipliers must be positive and finite")
     return np.ldexp(halves.astype(np.float64), exponent).astype(np.float32)
 
 

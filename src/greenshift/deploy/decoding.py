@@ -16,7 +16,15 @@ from greenshift.deploy.network import (
     Step,
     Subsampling,
 )
-from greenshift.deploy.validity import MAX_CHANNELS, MAX_SIDE, MAX_STEPS, check_channels, describe_name, window_count
+from greenshift.deploy.validity import (
+    MAX_CHANNELS,
+    MAX_SCALE,
+    MAX_SIDE,
+    MAX_STEPS,
+    check_channels,
+    describe_name,
+    window_count,
+)
 from greenshift.errors import InputError
 
 _STORAGES = {storage.name: storage for storage in STORAGES}
@@ -144,7 +152,7 @@ def _decode_convolution(name: str, sources: tuple[int], maps: Sequence[Step], fi
         fields.grid() if "exponent" in fields.left else None,
         unpack_weights(rest.take("codes", packed_size(count, storage)), shape, storage),
         rest.take("biases", outputs),
-        unpack_multipliers(rest.take("multipliers", outputs), fields.whole("scale", -200, 200)),
+        unpack_multipliers(rest.take("multipliers", outputs), fields.whole("scale", -MAX_SCALE, MAX_SCALE)),
         storage,
         stride,
         padding,

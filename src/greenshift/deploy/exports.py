@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from greenshift.deploy.network import Bytes, Network
 from greenshift.errors import InputError, StudyError
 from greenshift.quantities import format_count, format_quantity
 from greenshift.targets import Target
+
+if TYPE_CHECKING:
+    from greenshift.deploy.c_export import Run
 
 _CHECK_IMAGES = 8
 
@@ -82,8 +85,7 @@ def _to_onnx(network: Network, name: str, folder: Path, _: Target | None) -> Exp
 
 
 def _to_c(network: Network, _: str, folder: Path, target: Target | None) -> Exported:
-    from greenshift.deploy.c_export import export_c
-    from greenshift.deploy.host_check import check_on_host
+    from greenshift.deploy.c_export import export_c, verify_c
 
     if target is None:
         raise InputError("export: C is written for a device; name it with --target, such as --target cortex-m0")
@@ -91,10 +93,10 @@ def _to_c(network: Network, _: str, folder: Path, target: Target | None) -> Expo
         report = export_c(network, target, folder / "c")
     except OSError as error:
         raise InputError(f"{folder / 'c'}: cannot be written: {error}") from error
-    check = check_on_host(report.folder)
-    if check.passed is False:
-        raise StudyError(f"{report.folder}: its self-test, compiled with {check.compiler}, gives other numbers here")
-    verdict = f"self-test compiled with {check.compiler}: all bytes and logits equal"
+    check = verify_c(report.folder, target)
+    wrong = [run.machine for run in check.runs if not run.identical]
+    if wrong:
+        raise StudyError(f"{report.folder}: the self-test gives other numbers on {', '.join(wrong)}; do not use it")
     kinds = [layer.implementation for layer in report.layers]
     facts = {
         "target": report.target,
@@ -102,11 +104,25 @@ def _to_c(network: Network, _: str, folder: Path, target: Target | None) -> Expo
         "RAM": format_quantity(report.ram_bytes, "B"),
         "cycles": f"{format_count(report.cycles)}, modelled within a factor of {report.factor:.1f}",
         "layers": ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)),
+        **{f"on {run.machine}": _measured(run) for run in check.runs if run.instructions is not None},
+        **({"not run": "; ".join(check.skipped)} if check.skipped else {}),
     }
+    verdict = "not checked: nothing here can compile or run it"
+    if check.runs:
+        verdict = f"self-test on {' and '.join(run.machine for run in check.runs)}: outputs equal to the bit"
     files = tuple(report.folder / name for name in report.files)
-    return Exported(
-        "c", files, facts, verdict if check.compiler else "not checked: no C compiler here", _json(report, check)
-    )
+    return Exported("c", files, facts, verdict, _json(report, check))
+
+
+def _measured(run: "Run") -> str:
+    parts = [f"{format_count(run.instructions)} instructions for one image"] if run.instructions is not None else []
+    if run.cycles is not None:
+        parts.append(f"{format_count(run.cycles)} cycles modelled from them")
+    if run.flash_bytes is not None:
+        parts.append(f"{format_quantity(run.flash_bytes, 'B')} of flash")
+    if run.ram_bytes is not None:
+        parts.append(f"{format_quantity(run.ram_bytes, 'B')} of RAM")
+    return ", ".join(parts)
 
 
 def _json(report: Any, check: Any) -> dict[str, Any]:

@@ -8,7 +8,6 @@ the SHA-256 of the file with zeros in the checksum's place. The array `graph` is
 import hashlib
 import json
 import os
-import string
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ _MAX_FILE_BYTES = 2**30
 _MAX_HEADER_BYTES = 2**24
 _MAX_GRAPH_BYTES = 2**22
 _NO_CHECKSUM = "0" * 64
+_HEX_DIGITS = set("0123456789abcdef")
 _TYPES = {"graph": np.dtype(np.uint8), **ARRAYS}
 
 
@@ -130,7 +130,7 @@ def from_bytes(data: bytes) -> PackedFile:
     found, checksum, version = (label.get(key) for key in ("format", "checksum", "version"))
     if found != FORMAT:
         raise InputError(f"a packed network of format {json.dumps(found)[:40]}; this greenshift reads {FORMAT}")
-    if not (isinstance(checksum, str) and len(checksum) == 64 and set(checksum) <= set(string.hexdigits)):
+    if not (isinstance(checksum, str) and len(checksum) == 64 and set(checksum) <= _HEX_DIGITS):
         _damaged("its checksum is no SHA-256")
     if checksum_of(data, checksum) != checksum:
         _damaged("its checksum does not fit: it was altered or copied in part")

@@ -32,6 +32,7 @@ MAX_ALL_MAPS_BYTES = 2**29
 MAX_WEIGHTS = 2**29
 MAX_EXPONENT = 32
 MAX_MULTIPLIER_EXPONENT = 64
+MAX_SCALE = MAX_MULTIPLIER_EXPONENT + 16  # of the power of two that a layer's two-byte multipliers share
 
 # Within this difference, the sum of two maps is exact in float32.
 MAX_ADDITION_SHIFT = 14

@@ -1,4 +1,4 @@
-"""From sums to bytes without floats: integers that stand for a layer's float32 multipliers, and where bytes are clipped.
+"""From sums to bytes without floats: integers for a layer's float32 multipliers, and where bytes are clipped.
 
 A multiplier is M / 2^s exactly. The product of float32 differs from the exact one by half a unit in the last place at
 most, and as ties between bytes are float32 numbers themselves, the two round to different bytes only within 2^-17 of a

@@ -159,7 +159,8 @@ def _average_pooling(graph: Graph, step: AveragePooling, maps: Sequence[_Map], o
         mean = graph.node("AveragePool", [value], **window)
     else:
         # The reference multiplies by a rounded 1 / size where AveragePool divides: a mean next to the middle between
-        # two bytes could go another way. A convolution of ones has the arithmetic that is meant.
+        # two bytes could go another way (an 11x11 window with the sum 363, if the step doubles). A convolution of ones
+        # has the arithmetic that is meant.
         ratio = average_multiplier(step, maps[0].grid) * step_size(step.grid) / step_size(maps[0].grid)
         ones = np.ones((channels, 1, *step.kernel), np.int8)
         weights = graph.per_channel("weight", ones, np.full(channels, ratio, np.float32))
