@@ -99,18 +99,18 @@ SUM_TILE(4x4, WEIGHT4,
 SUM_TILE(1x4, WEIGHT4, PIXEL4(P0, 0, 1, 2, 3))
 
 /* The whole numbers that bytes are made of, less their zero; what lies below the lowest byte is cut off later. */
-INLINE __m512i to_sixteen(const gs_layer *layer, __m512 value, const uint8_t *residual, __mmask16 mask) {
+INLINE __m512i to_sixteen(const gs_layer *layer, __m512 value, const uint8_t *residual) {
     const gs_scaling *scaling = &layer->scaling;
     value = _mm512_min_ps(value, _mm512_set1_ps(scaling->highest));
     if (!residual)
         return _mm512_cvtps_epi32(value);
     value = _mm512_max_ps(value, _mm512_set1_ps(scaling->lowest));
     const __m512 own = _mm512_roundscale_ps(value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    const __m512i bytes = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(mask, residual));
-    const __m512 other = _mm512_cvtepi32_ps(_mm512_sub_epi32(bytes, _mm512_set1_epi32(scaling->residual_zero)));
-    /* Both products are exact, so this rounds once, as a sum does. */
-    const __m512 sum = _mm512_fmadd_ps(other, _mm512_set1_ps(scaling->residual_scale),
-                                       _mm512_mul_ps(own, _mm512_set1_ps(scaling->own_scale)));
+    const __m512 bytes = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)residual)));
+    /* Only the last addition rounds: the difference and all products are exact. */
+    const __m512 other = _mm512_fmsub_ps(bytes, _mm512_set1_ps(scaling->residual_scale),
+                                         _mm512_set1_ps((float)scaling->residual_zero * scaling->residual_scale));
+    const __m512 sum = _mm512_fmadd_ps(own, _mm512_set1_ps(scaling->own_scale), other);
     return _mm512_cvtps_epi32(_mm512_min_ps(sum, _mm512_set1_ps(scaling->sum_highest)));
 }
 
@@ -121,6 +121,14 @@ INLINE __m512i pack_four(const __m512i *integers, __m512i zero, __m512i lowest) 
     const __m512i a = _mm512_add_epi16(_mm512_packs_epi32(integers[0], integers[1]), zero);
     const __m512i b = _mm512_add_epi16(_mm512_packs_epi32(integers[2], integers[3]), zero);
     return _mm512_max_epu8(_mm512_permutexvar_epi32(order, _mm512_packus_epi16(a, b)), lowest);
+}
+
+/* Stores with a mask are slow on some processors, so full blocks go without. */
+INLINE void store(uint8_t *to, __m128i bytes, __mmask16 mask) {
+    if (mask == 0xffff)
+        _mm_storeu_si128((__m128i *)to, bytes);
+    else
+        _mm_mask_storeu_epi8(to, mask, bytes);
 }
 
 /* Writes what four pixels, or `count` of them, have summed up for 16 channels. */
@@ -136,16 +144,16 @@ INLINE void write_bytes(const gs_tile_job *job, const __m512i *sums, int stride,
     for (int p = 0; p < count; p++) {
         const __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[p * stride]), multiplier);
         const uint8_t *residual = added ? job->residual + p * job->residual_step + first : NULL;
-        integers[p] = to_sixteen(layer, value, residual, mask);
+        integers[p] = to_sixteen(layer, value, residual);
     }
     const __m512i bytes = pack_four(integers, _mm512_set1_epi16((short)zero), _mm512_set1_epi8((char)((int)lowest + zero)));
     uint8_t *to = job->output + first;
-    _mm_mask_storeu_epi8(to, mask, _mm512_castsi512_si128(bytes));
+    store(to, _mm512_castsi512_si128(bytes), mask);
     if (count < 4)
         return;
-    _mm_mask_storeu_epi8(to + job->output_step, mask, _mm512_extracti32x4_epi32(bytes, 1));
-    _mm_mask_storeu_epi8(to + job->output_step * 2, mask, _mm512_extracti32x4_epi32(bytes, 2));
-    _mm_mask_storeu_epi8(to + job->output_step * 3, mask, _mm512_extracti32x4_epi32(bytes, 3));
+    store(to + job->output_step, _mm512_extracti32x4_epi32(bytes, 1), mask);
+    store(to + job->output_step * 2, _mm512_extracti32x4_epi32(bytes, 2), mask);
+    store(to + job->output_step * 3, _mm512_extracti32x4_epi32(bytes, 3), mask);
 }
 
 INLINE void finish(const gs_tile_job *start, const __m512i *sums, int stride, const int count, int32_t block) {
