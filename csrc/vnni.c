@@ -3,12 +3,9 @@
 
 /* The sums of a tile, in assembly: GCC 12 copies every accumulator of the intrinsic before it adds to it, and spills
  * some, which costs a third of the speed. Accumulators are zmm0 to zmm15, weights zmm28 to zmm31, the broadcast quad
- * zmm27. For each quad of the table: the address of its bytes for the first pixel in `from`, for the ninth in `far`. */
-typedef void (*sum_tile)(const gs_packed *packed, const int8_t *weight, const uint8_t *source, ptrdiff_t step,
-                         const int32_t *bias, __m512i *sums);
+ * zmm27. For each quad of the table, `from` is the address of its bytes for the first pixel, then for the ninth. */
 
 #define BIAS(block, sum) "vmovdqa64 64*" #block "(%[from]), %%zmm" #sum "\n\t"
-#define STORE(block, sum) "vmovdqa64 %%zmm" #sum ", 64*" #sum "(%[from])\n\t"
 /* The accumulators of a tile, and which of its blocks each is for. */
 #define SUMS_16x1(DO) \
     DO(0, 0) DO(0, 1) DO(0, 2) DO(0, 3) DO(0, 4) DO(0, 5) DO(0, 6) DO(0, 7) DO(0, 8) DO(0, 9) DO(0, 10) \
@@ -52,18 +49,19 @@ typedef void (*sum_tile)(const gs_packed *packed, const int8_t *weight, const ui
 #define P7 "(%[from],%[step7])"
 #define FAR "lea (%[from],%[step],8), %[from]\n\t"
 
-#define CLOBBERED \
-    "cc", "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", \
-        "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31"
+#define REGISTER(block, i) register __m512i sum##i __asm__("zmm" #i);
+#define OUTPUT(block, i) "=&v"(sum##i),
+#define KEEP(block, i) sums[i] = sum##i;
 
 /* `weights` loads the weights of a quad, `pixels` adds their products. */
 #define SUM_TILE(tile, weights, pixels)                                                                               \
-    static void sum_##tile(const gs_packed *packed, const int8_t *weight, const uint8_t *source, ptrdiff_t step,      \
+    INLINE void sum_##tile(const gs_packed *packed, const int8_t *weight, const uint8_t *source, ptrdiff_t step,      \
                            const int32_t *bias, __m512i *sums) {                                                      \
         const int32_t *offset = packed->offset, *end = offset + packed->quads;                                        \
         const ptrdiff_t block = (ptrdiff_t)packed->block;                                                             \
-        const uint8_t *from;                                                                                          \
-        __asm__ volatile("mov %[bias], %[from]\n\t" SUMS_##tile(BIAS)                                                 \
+        const uint8_t *from = (const uint8_t *)bias;                                                                  \
+        SUMS_##tile(REGISTER)                                                                                         \
+        __asm__ volatile(SUMS_##tile(BIAS)                                                                            \
                          "1:\n\t"                                                                                     \
                          "movslq (%[offset]), %[from]\n\t"                                                            \
                          "add %[source], %[from]\n\t" weights pixels                                                  \
@@ -71,12 +69,12 @@ typedef void (*sum_tile)(const gs_packed *packed, const int8_t *weight, const ui
                          "add $64, %[weight]\n\t"                                                                     \
                          "cmp %[end], %[offset]\n\t"                                                                  \
                          "jb 1b\n\t"                                                                                  \
-                         "mov %[sums], %[from]\n\t" SUMS_##tile(STORE)                                                \
-                         : [offset] "+r"(offset), [weight] "+r"(weight), [from] "=&r"(from)                           \
-                         : [bias] "m"(bias), [sums] "m"(sums), [source] "r"(source), [end] "rm"(end),                 \
-                           [step] "r"(step), [step3] "r"(3 * step), [step5] "r"(5 * step), [step7] "r"(7 * step),     \
-                           [block] "r"(block), [block3] "r"(3 * block)                                                \
-                         : CLOBBERED);                                                                                \
+                         : SUMS_##tile(OUTPUT) [offset] "+r"(offset), [weight] "+r"(weight), [from] "+r"(from)        \
+                         : [source] "r"(source), [end] "rm"(end), [step] "r"(step), [step3] "r"(3 * step),            \
+                           [step5] "r"(5 * step), [step7] "r"(7 * step), [block] "r"(block),                          \
+                           [block3] "r"(3 * block)                                                                    \
+                         : "cc", "memory", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31");                              \
+        SUMS_##tile(KEEP)                                                                                             \
     }
 
 SUM_TILE(16x1, WEIGHT1,
@@ -132,7 +130,7 @@ INLINE void store(uint8_t *to, __m128i bytes, __mmask16 mask) {
 }
 
 /* Writes what four pixels, or `count` of them, have summed up for 16 channels. */
-INLINE void write_bytes(const gs_tile_job *job, const __m512i *sums, int stride, int count, int32_t first,
+INLINE void write_bytes(const gs_tile_job *job, const __m512i *sums, const int stride, const int count, int32_t first,
                         __mmask16 mask) {
     const gs_layer *layer = job->layer;
     const __m512 multiplier = _mm512_load_ps(layer->multiplier + first);
@@ -156,43 +154,54 @@ INLINE void write_bytes(const gs_tile_job *job, const __m512i *sums, int stride,
     store(to + job->output_step * 3, _mm512_extracti32x4_epi32(bytes, 3), mask);
 }
 
-INLINE void finish(const gs_tile_job *start, const __m512i *sums, int stride, const int count, int32_t block) {
+static const int32_t none[4 * GS_BLOCK] __attribute__((aligned(GS_ALIGN)));
+
+/* Adds the plane of weights that count 128. */
+INLINE void add_high(__m512i *sums, const __m512i *high, const int count) {
+    UNROLLED
+    for (int i = 0; i < count; i++)
+        sums[i] = _mm512_add_epi32(sums[i], _mm512_slli_epi32(high[i], 7));
+}
+
+INLINE void finish_block(const gs_tile_job *start, const __m512i *sums, const int stride, const int count, int32_t block) {
     gs_tile_job job = *start;
     const int32_t first = block * GS_BLOCK, left = job.layer->outputs - first;
     const __mmask16 mask = (__mmask16)(left < GS_BLOCK ? (1u << left) - 1 : 0xffff);
     if (job.logits) {
         const __m512 multiplier = _mm512_load_ps(job.layer->multiplier + first);
+        UNROLLED
         for (int p = 0; p < count; p++)
             _mm512_mask_storeu_ps(job.logits + p * job.logits_step + first, mask,
                                   _mm512_mul_ps(_mm512_cvtepi32_ps(sums[p * stride]), multiplier));
         return;
     }
-    for (int p = 0; p < count; p += 4, sums += 4 * stride) {
-        write_bytes(&job, sums, stride, count < 4 ? count : 4, first, mask);
+    UNROLLED
+    for (int p = 0; p < count; p += 4) {
+        write_bytes(&job, sums + p * stride, stride, count < 4 ? count : 4, first, mask);
         job.output += 4 * job.output_step;
         if (job.residual)
             job.residual += 4 * job.residual_step;
     }
 }
 
-INLINE void run_tile(const gs_tile_job *job, sum_tile sum, const int count, const int blocks) {
-    static const int32_t none[4 * GS_BLOCK] __attribute__((aligned(64)));
-    const gs_packed *packed = job->packed;
-    const int8_t *weight = packed->weight + (size_t)job->block * packed->block;
-    __m512i sums[16], high[16];
-    sum(packed, weight, job->source, job->source_step, job->layer->bias + job->block * GS_BLOCK, sums);
-    if (packed->planes > 1) {
-        sum(packed, weight + packed->plane, job->source, job->source_step, none, high);
-        for (int i = 0; i < count * blocks; i++)
-            sums[i] = _mm512_add_epi32(sums[i], _mm512_slli_epi32(high[i], 7));
-    }
+INLINE void finish(const gs_tile_job *job, const __m512i *sums, const int count, const int blocks) {
+    UNROLLED
     for (int b = 0; b < blocks; b++)
-        finish(job, sums + b, blocks, count, job->block + b);
+        finish_block(job, sums + b, blocks, count, job->block + b);
 }
 
-#define TILE(count, blocks)                                                    \
-    static void tile_##count##x##blocks(const gs_tile_job *job) {              \
-        run_tile(job, sum_##count##x##blocks, count, blocks);                  \
+#define TILE(count, blocks)                                                                                      \
+    static void tile_##count##x##blocks(const gs_tile_job *job) {                                                \
+        const gs_packed *packed = job->packed;                                                                   \
+        const int8_t *weight = packed->weight + (size_t)job->block * packed->block;                              \
+        const int32_t *bias = job->layer->bias + job->block * GS_BLOCK;                                          \
+        __m512i sums[16], high[16];                                                                              \
+        sum_##count##x##blocks(packed, weight, job->source, job->source_step, bias, sums);                       \
+        if (packed->planes > 1) {                                                                                \
+            sum_##count##x##blocks(packed, weight + packed->plane, job->source, job->source_step, none, high);   \
+            add_high(sums, high, count * blocks);                                                                \
+        }                                                                                                        \
+        finish(job, sums, count, blocks);                                                                        \
     }
 TILE(16, 1)
 TILE(8, 1)
