@@ -36,22 +36,39 @@ void gs_step_input(const gs_step *step, const uint8_t *image, uint8_t *output) {
     }
 }
 
+/* Scales and limits of an addition. */
+typedef struct {
+    float scale_a, scale_b, lowest, highest;
+    int32_t zero_a, zero_b, zero;
+} gs_sum;
+
+static void add_pixel(const gs_sum *sum, uint8_t *restrict to, const uint8_t *restrict a, const uint8_t *restrict b,
+                      int32_t channels) {
+    const gs_sum s = *sum;
+    for (int32_t c = 0; c < channels; c++)
+        to[c] = to_byte((float)(a[c] - s.zero_a) * s.scale_a + (float)(b[c] - s.zero_b) * s.scale_b, s.zero, s.lowest,
+                        s.highest);
+}
+
 static void add(const gs_step *step, const gs_step *const *sources, const uint8_t *const *starts, uint8_t *to) {
     const gs_op *op = &step->op, *a = &sources[0]->op, *b = &sources[1]->op;
-    const float scale_a = (float)ldexp(1.0, a->exponent - op->exponent);
-    const float scale_b = (float)ldexp(1.0, b->exponent - op->exponent);
-    const int32_t zero_a = a->zero, zero_b = b->zero, zero = op->zero;
-    const float lowest = (float)(op->low - zero), highest = (float)(op->high - zero);
+    const gs_sum sum = {(float)ldexp(1.0, a->exponent - op->exponent),
+                        (float)ldexp(1.0, b->exponent - op->exponent),
+                        (float)(op->low - op->zero),
+                        (float)(op->high - op->zero),
+                        a->zero,
+                        b->zero,
+                        op->zero};
     for (int32_t y = 0; y < op->height; y++)
-        for (int32_t x = 0; x < op->width; x++) {
-            const uint8_t *from_a = pixel_at(starts[0], &sources[0]->map, y, x);
-            const uint8_t *from_b = pixel_at(starts[1], &sources[1]->map, y, x);
-            uint8_t *out = to + (ptrdiff_t)y * step->map.pitch.row + (ptrdiff_t)x * step->map.pitch.pixel;
-            for (int32_t c = 0; c < op->channels; c++) {
-                const float sum = (float)(from_a[c] - zero_a) * scale_a + (float)(from_b[c] - zero_b) * scale_b;
-                out[c] = to_byte(sum, zero, lowest, highest);
-            }
-        }
+        for (int32_t x = 0; x < op->width; x++)
+            add_pixel(&sum, to + (ptrdiff_t)y * step->map.pitch.row + (ptrdiff_t)x * step->map.pitch.pixel,
+                      pixel_at(starts[0], &sources[0]->map, y, x), pixel_at(starts[1], &sources[1]->map, y, x),
+                      op->channels);
+}
+
+static void take_larger(uint8_t *restrict to, const uint8_t *restrict from, int32_t channels) {
+    for (int32_t c = 0; c < channels; c++)
+        to[c] = from[c] > to[c] ? from[c] : to[c];
 }
 
 /* Positions outside of the map do not count, so the window is cut off there; borders are not read. */
@@ -61,11 +78,8 @@ static void max_pool(const gs_step *step, const gs_step *source, const uint8_t *
     const int32_t first_y = y * op->stride_h - op->top, first_x = x * op->stride_w - op->left;
     memset(to, 0, (size_t)op->channels);
     for (int32_t v = first_y < 0 ? 0 : first_y; v < first_y + op->kernel_h && v < source->op.height; v++)
-        for (int32_t u = first_x < 0 ? 0 : first_x; u < first_x + op->kernel_w && u < source->op.width; u++) {
-            const uint8_t *from = pixel_at(start, &source->map, v, u);
-            for (int32_t c = 0; c < op->channels; c++)
-                to[c] = from[c] > to[c] ? from[c] : to[c];
-        }
+        for (int32_t u = first_x < 0 ? 0 : first_x; u < first_x + op->kernel_w && u < source->op.width; u++)
+            take_larger(to, pixel_at(start, &source->map, v, u), op->channels);
 }
 
 static void average_pool(const gs_step *step, const gs_step *source, const uint8_t *start, uint8_t *to, int32_t y,
@@ -91,6 +105,12 @@ static void average_pool(const gs_step *step, const gs_step *source, const uint8
             to[first + c] = to_byte((float)(sums[c] - size * source->op.zero) * multiplier, op->zero,
                                     (float)-op->zero, (float)(255 - op->zero));
     }
+}
+
+static void look_up(uint8_t *restrict to, const uint8_t *restrict from, const uint8_t *restrict table,
+                    int32_t channels) {
+    for (int32_t c = 0; c < channels; c++)
+        to[c] = table[from[c]];
 }
 
 static void subsample(const gs_step *step, const gs_step *source, const uint8_t *start, uint8_t *to, int32_t y,
@@ -131,8 +151,7 @@ void gs_step_plain(const gs_network *network, const gs_step *step, const uint8_t
             else if (op->kind == GS_AVERAGE_POOLING)
                 average_pool(step, sources[0], starts[0], to, y, x);
             else if (op->kind == GS_LOOKUP)
-                for (int32_t c = 0; c < op->channels; c++)
-                    to[c] = op->table[from[c]];
+                look_up(to, from, op->table, op->channels);
             else if (op->kind == GS_SUBSAMPLING)
                 subsample(step, sources[0], starts[0], to, y, x);
             else
