@@ -102,6 +102,11 @@ def _parts(network: Network, plan: Plan, implementations: Mapping[int, str]) -> 
 
 """
     yield template("runtime.c")
+    hidden = any(layer.grid is not None for layer in network.convolutions)
+    if hidden or any(isinstance(step, AveragePooling) for step in network.steps):
+        yield template("rounding.c")
+    if hidden:
+        yield template("convolution.c")
     for name in sorted({code.function for code in codes.values() if code.weights != "0"}):
         yield _loop_function(name)
     yield steps.maps(network, plan)
