@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from random_networks import SHIFT4, SHIFT5, STORAGES, Builder, everything
 
 from greenshift.deploy.c_export import export_c, verify_c, weights
 from greenshift.deploy.c_export.choice import choose_implementations
@@ -14,7 +15,6 @@ from greenshift.deploy.network import Addition, Convolution, Grid, Network, Stor
 from greenshift.deploy.reference import run_reference
 from greenshift.errors import InputError
 from greenshift.targets import load_target
-from random_networks import SHIFT4, SHIFT5, STORAGES, Builder, everything
 
 needs_gcc = pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
 M4 = load_target("cortex-m4")
@@ -107,22 +107,6 @@ def big_linear() -> Network:
     return b.network()
 
 
-@pytest.mark.parametrize(
-    ("network", "target", "words"),
-    [
-        (big_linear, "cortex-m0", "flash .* layer 'conv1' is the largest"),
-        (lambda: _wide_map(), "rv32ic", "RAM .* step 'conv1' is the largest"),
-        (lambda: small(SHIFT4), "asic-45nm", "no processor with a cycle model"),
-        (lambda: _distant_grids(), "cortex-m4", "step 'add3'.*differ"),
-        (lambda: _overflow(), "cortex-m4", "layer 'conv1': sums may reach .* above 32 bits"),
-    ],
-)
-def test_what_cannot_be_exported_is_said_in_one_line(tmp_path, network, target, words):
-    with pytest.raises(InputError, match=words) as found:
-        export_c(network(), load_target(target), tmp_path)
-    assert "\n" not in str(found.value)
-
-
 def _wide_map() -> Network:
     b = Builder(np.random.default_rng(0))
     b.linear(b.average_pool(b.conv(b.input(8, 64, 1), 64), 8, 8), 2)
@@ -141,6 +125,22 @@ def _overflow() -> Network:
     b = Builder(np.random.default_rng(0))
     b.linear(b.conv(b.input(4, 4, 1024), 2, 3, storage=SHIFT5), 2)
     return b.network()
+
+
+@pytest.mark.parametrize(
+    ("network", "target", "words"),
+    [
+        (big_linear, "cortex-m0", "flash .* layer 'conv1' is the largest"),
+        (_wide_map, "rv32ic", "RAM .* step 'conv1' is the largest"),
+        (lambda: small(SHIFT4), "asic-45nm", "no processor with a cycle model"),
+        (_distant_grids, "cortex-m4", "step 'add3'.*differ"),
+        (_overflow, "cortex-m4", "layer 'conv1': sums may reach .* above 32 bits"),
+    ],
+)
+def test_what_cannot_be_exported_is_said_in_one_line(tmp_path, network, target, words):
+    with pytest.raises(InputError, match=words) as found:
+        export_c(network(), load_target(target), tmp_path)
+    assert "\n" not in str(found.value)
 
 
 def test_a_folder_without_an_export_is_refused(tmp_path):

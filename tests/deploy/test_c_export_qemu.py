@@ -4,14 +4,14 @@ import shutil
 
 import numpy as np
 import pytest
+from random_networks import SHIFT4, Builder, everything
 
 from greenshift.deploy.c_export import export_c, verify_c
 from greenshift.deploy.c_export.instructions import Block, executed, read_disassembly
 from greenshift.deploy.c_export.machines import machines_of
 from greenshift.targets import load_target
-from random_networks import SHIFT4, Builder, everything
 
-TARGETS = ("cortex-m0", "cortex-m0:slow-multiplier", "cortex-m4", "cortex-m7", "rv32imc", "rv32ic")
+TARGETS = ("cortex-m0", "cortex-m0:slow-multiplier", "cortex-m3", "cortex-m4", "cortex-m7", "rv32imc", "rv32ic")
 
 
 def target_or_skip(name):

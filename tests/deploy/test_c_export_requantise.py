@@ -61,7 +61,7 @@ sums = st.integers(-(2**31) + 2, 2**31 - 2)
 @settings(max_examples=600, deadline=None)
 @given(multipliers, st.lists(sums, max_size=30), st.sampled_from([0, 128]), st.integers(0, 3), st.integers(1, 255))
 def test_bytes_are_those_of_float32(compiled, multiplier, others, zero, low, high):
-    low, high = min(low, high - 1), high
+    low = min(low, high - 1)
     layer = Convolution(
         "layer",
         (0,),

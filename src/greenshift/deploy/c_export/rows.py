@@ -79,11 +79,12 @@ def plan_rows(network: Network) -> Plan:
         written[index].append(time)
         last_read[index].append(time)
     rings: list[Ring] = []
-    lives: list[tuple[int, int]] = []
+    lives: list[set[int]] = []
     for step, times, reads in zip(steps[:-1], written[:-1], last_read[:-1], strict=True):
         row_bytes = -(-step.shape[1] * step.shape[2] // 4) * 4
         rings.append(Ring(_depth(times, reads), row_bytes, 0))
-        lives.append((times[0], max(reads)) if times else (0, 0))
+        rows = zip(times, reads, strict=False)  # rows that nothing needs are never written
+        lives.append({time for first, last in rows for time in range(first, last + 1)})
     placed = _place(rings, lives)
     return Plan(order, placed, max(ring.end for ring in placed))
 
@@ -120,12 +121,11 @@ def _depth(written: Sequence[int], last_read: Sequence[int]) -> int:
     return depth
 
 
-def _place(rings: Sequence[Ring], lives: Sequence[tuple[int, int]]) -> tuple[Ring, ...]:
-    """Give every ring the lowest place that no ring of its time has, the largest ring first."""
+def _place(rings: Sequence[Ring], lives: Sequence[set[int]]) -> tuple[Ring, ...]:
+    """Give every ring the lowest place that no ring has while any of its rows is needed, the largest ring first."""
     placed: dict[int, Ring] = {}
     for index in sorted(range(len(rings)), key=lambda at: -rings[at].end):
-        begin, end = lives[index]
-        others = [ring for at, ring in placed.items() if lives[at][0] <= end and begin <= lives[at][1]]
+        others = [ring for at, ring in placed.items() if not lives[at].isdisjoint(lives[index])]
         offset = 0
         for other in sorted(others, key=lambda ring: ring.offset):
             if offset + rings[index].end <= other.offset:

@@ -123,7 +123,10 @@ def _run_emulated(folder: Path, machines: Sequence[Machine], host: str | None, s
         needs = f"{network[0] / 1e3:.1f} kB of flash and {network[1] / 1e3:.1f} kB of RAM"
         raise InputError(f"{machines[-1].name}: the emulated board is too small for {needs}; choose a smaller network")
     program = _link(machine, objects, scratch)
-    whole, around = _size(machine, program), [_size(machine, path) for name, path in objects.items() if name != "network"]
+    whole, around = (
+        _size(machine, program),
+        [_size(machine, path) for name, path in objects.items() if name != "network"],
+    )
     plugin = _counting_plugin(host, scratch) if host else None
     counts = scratch / "counts"
     option = ("-plugin", f"{plugin},out={counts}") if plugin else ()
