@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not inst
 _CALLS = """
 int32_t byte_of(int32_t, int32_t, int32_t, int32_t, int32_t, int32_t, int32_t, int32_t, int32_t);
 uint32_t logit_of(int32_t, int32_t, int32_t);
-int32_t byte_of(int32_t sum, int32_t low_at, int32_t high_at, int32_t multiplier, int32_t shift, int32_t width,
+int32_t byte_of(int32_t sum, int32_t low_at, int32_t high_at, int32_t multiplier, int32_t shift, int32_t align,
                 int32_t zero, int32_t low, int32_t high)
 {
     channel c = {0, 0, 0, 0, 0, 0};
@@ -27,7 +27,7 @@ int32_t byte_of(int32_t sum, int32_t low_at, int32_t high_at, int32_t multiplier
     uint32_t sums = (uint32_t)sum;
     uint8_t byte;
     c.low_at = low_at, c.high_at = high_at, c.multiplier = (uint16_t)multiplier;
-    c.shift = (uint8_t)shift, c.width = (uint8_t)width;
+    c.shift = (uint8_t)shift, c.align = (uint8_t)align;
     out.zero = (uint16_t)zero, layer.out = &out, layer.channel = &c, layer.outputs = 1;
     layer.low = (uint8_t)low, layer.high = (uint8_t)high;
     requantise(&layer, &sums, &byte);
@@ -46,7 +46,16 @@ uint32_t logit_of(int32_t sum, int32_t multiplier, int32_t shift)
 def compiled(tmp_path_factory):
     folder = tmp_path_factory.mktemp("requantise")
     sizes = "".join(f"#define {name} 4\n" for name in ("ARENA_BYTES", "PATCH_AT", "SUMS_AT", "MOST_KERNEL_ROWS"))
-    (folder / "r.c").write_text("#include <stdint.h>\n" + sizes + template("runtime.c") + _CALLS)
+    parts = [template(name) for name in ("runtime.c", "rounding.c", "convolution.c")]
+    (folder / "r.c").write_text("".join(["#include <stdint.h>\n#define SELDOM\n", sizes, *parts, _CALLS]))
+        "#include <stdint.h>\n"
+        + sizes
+        + "#define SELDOM\n"
+        + template("runtime.c")
+        + template("rounding.c")
+        + template("convolution.c")
+        + _CALLS
+    )
     library = folder / "r.so"
     subprocess.run(["gcc", "-std=c99", "-O2", "-shared", "-fPIC", "-o", library, folder / "r.c"], check=True)
     found = ctypes.CDLL(str(library))
@@ -75,7 +84,7 @@ def test_bytes_are_those_of_float32(compiled, multiplier, others, zero, low, hig
         high=high,
     )
     numbers = channels(layer, Grid(0))
-    fields = [int(getattr(numbers, name)[0]) for name in ("low_at", "high_at", "multiplier", "shift", "width")]
+    fields = [int(getattr(numbers, name)[0]) for name in ("low_at", "high_at", "multiplier", "shift", "align")]
     # Around the ties between bytes, where the roundings of float32 decide.
     ties = [round((byte + 0.5) / float(multiplier)) + step for byte in range(-130, 256, 11) for step in (-1, 0, 1)]
     for total in [*others, *(tie for tie in ties if abs(tie) < 2**31 - 1)]:

@@ -21,8 +21,8 @@ from greenshift.deploy.network import (
 )
 from greenshift.errors import InputError
 
-_ADDITION_LIFT = 1 << 26
 _MOST_SHIFT = 15
+_MOST_PATCH_BYTES = 1 << 16
 
 
 def grid_of(step: Step) -> Grid:
@@ -53,10 +53,15 @@ def convolution(network: Network, index: int, code: weights.Code, plan: Plan) ->
     source = network.steps[layer.sources[0]]
     numbers = requantise.channels(layer, grid_of(source))
     rows = zip(
-        *(getattr(numbers, name).tolist() for name in ("bias", "low_at", "high_at", "multiplier", "shift", "width")),
+        *(getattr(numbers, name).tolist() for name in ("bias", "low_at", "high_at", "multiplier", "shift", "align")),
         strict=True,
     )
     last = layer.grid is None
+    if patch_bytes(layer, source) >= _MOST_PATCH_BYTES:
+        raise InputError(
+            f"layer '{layer.name}': {patch_bytes(layer, source)} inputs per output, C code holds fewer than "
+            f"{_MOST_PATCH_BYTES}; pool before it"
+        )
     fields = (
         f"&maps[{layer.sources[0]}]",
         "0" if last else f"&maps[{index}]",

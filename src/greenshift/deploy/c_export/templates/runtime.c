@@ -13,8 +13,14 @@ typedef struct {
     int32_t low_at, high_at;    /* sums up to low_at give the lowest byte, sums from high_at on the highest */
     uint16_t multiplier;        /* the factor is multiplier / 2^shift, exactly */
     uint8_t shift;
-    uint8_t width;              /* 0: products fit 32 bits; 1: they need 64; 2: float32 cannot hold every sum */
+    uint8_t align;              /* shift + align = PRODUCT_BITS; or one of the values below */
 } channel;
+
+enum {
+    PRODUCT_BITS = 22,          /* below the point, where 32 bits hold a product */
+    NEEDS_64_BITS = 64,
+    NEEDS_ROUNDING = 65         /* float32 cannot hold every sum */
+};
 
 typedef struct convolution convolution;
 struct convolution {
