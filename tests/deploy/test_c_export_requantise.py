@@ -48,14 +48,6 @@ def compiled(tmp_path_factory):
     sizes = "".join(f"#define {name} 4\n" for name in ("ARENA_BYTES", "PATCH_AT", "SUMS_AT", "MOST_KERNEL_ROWS"))
     parts = [template(name) for name in ("runtime.c", "rounding.c", "convolution.c")]
     (folder / "r.c").write_text("".join(["#include <stdint.h>\n#define SELDOM\n", sizes, *parts, _CALLS]))
-        "#include <stdint.h>\n"
-        + sizes
-        + "#define SELDOM\n"
-        + template("runtime.c")
-        + template("rounding.c")
-        + template("convolution.c")
-        + _CALLS
-    )
     library = folder / "r.so"
     subprocess.run(["gcc", "-std=c99", "-O2", "-shared", "-fPIC", "-o", library, folder / "r.c"], check=True)
     found = ctypes.CDLL(str(library))
