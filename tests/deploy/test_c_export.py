@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from random_networks import SHIFT4, SHIFT5, STORAGES, Builder, everything
+from random_networks import SHIFT4, SHIFT5, STORAGES, Builder, everything, residual
 
 from greenshift.deploy.c_export import export_c, verify_c, weights
 from greenshift.deploy.c_export.choice import choose_implementations
@@ -47,6 +47,11 @@ def test_layers_of_every_kind(tmp_path, storage):
     network = small(storage)
     for only in ("generated", "lists", "loops"):
         assert identical_on_host(network, tmp_path / only, only=only), only
+
+
+@needs_gcc
+def test_shortcuts_and_their_rows(tmp_path):
+    assert identical_on_host(residual(0, blocks=2, channels=4, size=12), tmp_path)
 
 
 @needs_gcc

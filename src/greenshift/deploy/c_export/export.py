@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from greenshift.deploy.c_export.choice import Chosen, choose_implementations, cycles_model
-from greenshift.deploy.c_export.rows import Plan, plan_rows
+from greenshift.deploy.c_export.rows import Plan, is_whole_mean, plan_rows
 from greenshift.deploy.c_export.selftest import selftest
 from greenshift.deploy.c_export.source import header, scratch_bytes, source, template
 from greenshift.deploy.network import Bytes, Convolution, Input, Lookup, Network
@@ -146,7 +146,8 @@ def _other_flash_bytes(network: Network, plan: Plan) -> int:
 
 def _ram_bytes(network: Network, plan: Plan) -> int:
     windows = [step.kernel[0] for step in network.steps if hasattr(step, "kernel")]
-    return plan.arena_bytes + sum(scratch_bytes(network, plan)) + 2 * len(network.steps) + 4 * max(windows)
+    totals = sum(4 * step.shape[2] for step in network.steps if is_whole_mean(step))
+    return plan.arena_bytes + sum(scratch_bytes(network, plan)) + totals + 2 * len(network.steps) + 4 * max(windows)
 
 
 def _check_ram(network: Network, plan: Plan, ram_bytes: int, room: float, target: str) -> None:

@@ -4,7 +4,7 @@ import importlib.resources
 from collections.abc import Iterator, Mapping
 
 from greenshift.deploy.c_export import steps, weights
-from greenshift.deploy.c_export.rows import Plan
+from greenshift.deploy.c_export.rows import Plan, is_whole_mean
 from greenshift.deploy.network import (
     Addition,
     AveragePooling,
@@ -14,13 +14,13 @@ from greenshift.deploy.network import (
     Lookup,
     MaxPooling,
     Network,
+    Step,
     Subsampling,
 )
 
 _TEMPLATES: dict[type, str] = {
     Addition: "addition.c",
     MaxPooling: "max_pooling.c",
-    AveragePooling: "average_pooling.c",
     Lookup: "lookup.c",
     Subsampling: "place.c",
     Concatenation: "place.c",
@@ -115,7 +115,7 @@ def _parts(network: Network, plan: Plan, implementations: Mapping[int, str]) -> 
     yield steps.maps(network, plan)
     yield steps.descriptor(network, 0)
     yield template("input.c")
-    for name in dict.fromkeys(_TEMPLATES[type(step)] for step in network.steps if type(step) in _TEMPLATES):
+    for name in dict.fromkeys(_template(step) for step in network.steps if not isinstance(step, Input | Convolution)):
         yield template(name)
     for index, step in enumerate(network.steps):
         if isinstance(step, Convolution):
@@ -125,6 +125,12 @@ def _parts(network: Network, plan: Plan, implementations: Mapping[int, str]) -> 
     yield _row_function(network)
     yield weights.array("uint8_t", "row_order", plan.order)
     yield template("predict.c")
+
+
+def _template(step: Step) -> str:
+    if isinstance(step, AveragePooling):
+        return "mean.c" if is_whole_mean(step) else "average_pooling.c"
+    return _TEMPLATES[type(step)]
 
 
 def _code(network: Network, index: int, implementation: str) -> weights.Code:
@@ -145,10 +151,10 @@ def _loop_function(name: str) -> str:
 
 
 def _row_function(network: Network) -> str:
-    lines = ["", "static void compute_row(int32_t step, int32_t row, const uint8_t *image, float *logits)", "{"]
+    lines = ["", "static int32_t compute_row(int32_t step, int32_t row, const uint8_t *image, float *logits)", "{"]
     lines.append("    switch (step) {")
     for index in range(len(network.steps)):
         lines.append(f"    case {index}:")
         lines += [f"        {line}" for line in steps.row_code(network, index)]
         lines.append("        break;")
-    return "\n".join([*lines, "    }", "}", ""])
+    return "\n".join([*lines, "    }", "    return row;", "}", ""])

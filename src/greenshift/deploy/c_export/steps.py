@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from greenshift.deploy.c_export import requantise, weights
-from greenshift.deploy.c_export.rows import Plan
+from greenshift.deploy.c_export.rows import Plan, is_whole_mean
 from greenshift.deploy.network import (
     Addition,
     AveragePooling,
@@ -118,8 +118,10 @@ def _pooling(step: MaxPooling | AveragePooling, index: int, network: Network) ->
     else:
         factor = average_multiplier(step, grid_of(network.steps[step.sources[0]]))
         multiplier, shift = requantise.split(float(factor), step.name, bits=25)
-    numbers = ", ".join(map(str, (*step.kernel, *step.stride, *padding, multiplier, shift)))
-    return f"\nstatic const pooling step_{index} = {{&maps[{step.sources[0]}], &maps[{index}], {numbers}}};\n"
+    totals = f"totals_{index}" if is_whole_mean(step) else "0"
+    numbers = ", ".join(map(str, (*step.kernel, *step.stride, *padding, multiplier, shift, totals)))
+    memory = f"\nstatic int32_t {totals}[{step.shape[2]}];\n" if is_whole_mean(step) else ""
+    return f"{memory}\nstatic const pooling step_{index} = {{&maps[{step.sources[0]}], &maps[{index}], {numbers}}};\n"
 
 
 def _lookup(step: Lookup, index: int, _network: Network) -> str:
@@ -156,7 +158,7 @@ def _concatenation(step: Concatenation, index: int, network: Network) -> list[st
 
 
 def row_code(network: Network, index: int) -> list[str]:
-    """C statements that compute row `row` of a step."""
+    """C statements that compute row `row` of a step, and set it to -1 if more turns are needed."""
     step = network.steps[index]
     match step:
         case Input():
@@ -169,6 +171,8 @@ def row_code(network: Network, index: int) -> list[str]:
             return [f"addition_row(&step_{index}, row);"]
         case MaxPooling():
             return [f"max_pooling_row(&step_{index}, row);"]
+        case AveragePooling() if is_whole_mean(step):
+            return [f"row = mean_turn(&step_{index}, row);"]
         case AveragePooling():
             return [f"average_pooling_row(&step_{index}, row);"]
         case Lookup():

@@ -40,6 +40,7 @@ typedef struct {
     uint8_t stride_y, stride_x, top, left;
     uint32_t multiplier;
     uint8_t shift;
+    int32_t *totals;            /* of each channel, for a mean over a whole map */
 } pooling;
 
 typedef struct {
