@@ -30,7 +30,17 @@ VALID = HEAD + "[cycles]\n" + "".join(f"{key} = {FIGURE}\n" for key in CYCLES_KE
 
 
 NAMES = [
-    *("asic-45nm", "asic-7nm", "cortex-m0", "cortex-m33-u575", "cortex-m4", "cortex-m7", "cpu-amx", "cpu-avx2"),
+    *(
+        "asic-45nm",
+        "asic-7nm",
+        "cortex-m0",
+        "cortex-m3",
+        "cortex-m33-u575",
+        "cortex-m4",
+        "cortex-m7",
+        "cpu-amx",
+        "cpu-avx2",
+    ),
     *("cpu-vnni", "fpga-shift", "gpu-a100", "npu-syntiant", "rv32ic", "rv32imc"),
 ]
 ALL = [target.name for name in NAMES for target in load_variants(name)]

@@ -1,21 +1,23 @@
 """Export a network as self-contained C99 for one target."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from greenshift.deploy.c_export.choice import choose_implementations, cycles_model
-from greenshift.deploy.c_export.rows import Plan, plan_rows
+from greenshift.deploy.c_export.choice import Chosen, choose_implementations, cycles_model
+from greenshift.deploy.c_export.rows import Plan, is_whole_mean, plan_rows
 from greenshift.deploy.c_export.selftest import selftest
 from greenshift.deploy.c_export.source import header, scratch_bytes, source, template
 from greenshift.deploy.network import Bytes, Convolution, Input, Lookup, Network
 from greenshift.errors import InputError
 from greenshift.targets.target import Target
-from greenshift.targets.uncertainty import product_factor, sum_factor
+from greenshift.targets.uncertainty import sum_factor
 
 # Flash of the code that every export shares, measured with arm-none-eabi-gcc and riscv64-unknown-elf-gcc at -O2.
 _SHARED_BYTES = 4096
+FILES = ("network.c", "network.h", "selftest.c", "CMakeLists.txt")
 _CHANNEL_BYTES, _MAP_BYTES, _LAYER_BYTES = 16, 20, 44
 
 
@@ -95,31 +97,32 @@ def export_c(
     chosen = choose_implementations(network, target, taken_bytes, only)
     if images is None:
         images = np.random.default_rng(0).integers(0, 256, (2, *network.input.shape), dtype=np.uint8)
-    files = {
-        "network.c": source(network, plan, {index: found.implementation for index, found in chosen.items()}),
-        "network.h": header(network),
-        "selftest.c": selftest(network, images),
-        "CMakeLists.txt": template("CMakeLists.txt"),
-    }
+    implementations = {index: found.implementation for index, found in chosen.items()}
+    texts = (
+        source(network, plan, implementations),
+        header(network),
+        selftest(network, images),
+        template("CMakeLists.txt"),
+    )
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in files.items():
+    for name, text in zip(FILES, texts, strict=True):
         (folder / name).write_text(text, encoding="utf-8")
+    return _report(network, target, folder, chosen, taken_bytes, ram_bytes)
+
+
+def _report(
+    network: Network, target: Target, folder: Path, chosen: Mapping[int, Chosen], taken_bytes: int, ram_bytes: int
+) -> CReport:
+    model = cycles_model(target)
     layers = tuple(
         LayerReport(network.steps[at].name, c.implementation, _macs(network, at), c.cycles, c.factor, c.flash_bytes)
         for at, c in chosen.items()
     )
-    others = [(_elements(network) * model.int_cycles_per_op.value, model.int_cycles_per_op.factor)]
-    parts = [(layer.cycles, layer.factor) for layer in layers] + others
-    return CReport(
-        folder,
-        tuple(files),
-        target.name,
-        layers,
-        sum(cycles for cycles, _ in parts),
-        product_factor(sum_factor(parts)),
-        taken_bytes + sum(layer.flash_bytes for layer in layers),
-        ram_bytes,
-    )
+    others = (_elements(network) * model.int_cycles_per_op.value, model.int_cycles_per_op.factor)
+    parts = [*((layer.cycles, layer.factor) for layer in layers), others]
+    flash_bytes = taken_bytes + sum(layer.flash_bytes for layer in layers)
+    cycles = sum(cycles for cycles, _ in parts)
+    return CReport(folder, FILES, target.name, layers, cycles, sum_factor(parts), flash_bytes, ram_bytes)
 
 
 def _macs(network: Network, index: int) -> int:
@@ -143,7 +146,8 @@ def _other_flash_bytes(network: Network, plan: Plan) -> int:
 
 def _ram_bytes(network: Network, plan: Plan) -> int:
     windows = [step.kernel[0] for step in network.steps if hasattr(step, "kernel")]
-    return plan.arena_bytes + sum(scratch_bytes(network, plan)) + 2 * len(network.steps) + 4 * max(windows)
+    totals = sum(4 * step.shape[2] for step in network.steps if is_whole_mean(step))
+    return plan.arena_bytes + sum(scratch_bytes(network, plan)) + totals + 2 * len(network.steps) + 4 * max(windows)
 
 
 def _check_ram(network: Network, plan: Plan, ram_bytes: int, room: float, target: str) -> None:

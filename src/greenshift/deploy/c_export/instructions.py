@@ -152,4 +152,3 @@ def _jump_cycles(core: str, mnemonic: str, operands: str) -> float:
     if core.startswith("cortex-m0"):
         return 3 if mnemonic == "bl" or "pc}" in operands else 2
     return 2
-

@@ -18,6 +18,7 @@ from greenshift.errors import InputError
 Integers = NDArray[np.int64]
 _INT32 = 2**31 - 1
 _LARGEST_SHIFT = 62
+_PRODUCT_BITS, _LONG, _ROUNDED = 22, 64, 65  # as in runtime.c
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Channels:
         high_at: Smallest sum with the highest byte.
         multiplier: Whole part M of the factor M / 2^shift, at most 16 bits.
         shift: Its exponent, from 1 to 62.
-        width: 0 if sums times M fit 32 bits, 1 if they need 64, 2 if float32 cannot hold the sums.
+        align: What is missing from the shift to 22 if 32 bits then hold sums times M; 64 if they need 64 bits, and
+            65 if float32 cannot hold the sums.
     """
 
     bias: Integers
@@ -38,7 +40,7 @@ class Channels:
     high_at: Integers
     multiplier: Integers
     shift: Integers
-    width: Integers
+    align: Integers
 
 
 def split(multiplier: float, name: str, bits: int = 16) -> tuple[int, int]:
@@ -82,13 +84,14 @@ def channels(layer: Convolution, source: Grid) -> Channels:
     multiplier, shift = (np.array(values, dtype=np.int64) for values in zip(*parts, strict=True))
     if layer.grid is None:
         low_at, high_at = np.full(len(bias), -_INT32), np.full(len(bias), _INT32)
-        return Channels(bias, low_at, high_at, multiplier, shift, np.full(len(bias), 2))
+        return Channels(bias, low_at, high_at, multiplier, shift, np.full(len(bias), _ROUNDED))
     low_at = _last_sum(layer, layer.grid, layer.low)
     high_at = _last_sum(layer, layer.grid, layer.high - 1) + 1
     inner = np.minimum(np.maximum(np.abs(low_at), np.abs(high_at)), reach)
-    narrow = (inner * multiplier < 2**31) & (shift <= 22)
-    width = np.where(inner >= 2**24, 2, np.where(narrow, 0, 1))
-    return Channels(bias, low_at, np.minimum(high_at, _INT32), multiplier, shift, width)
+    missing = _PRODUCT_BITS - shift
+    narrow = (missing >= 0) & (inner * multiplier < 2.0 ** (31 - missing))
+    align = np.where(inner >= 2**24, _ROUNDED, np.where(narrow, missing, _LONG))
+    return Channels(bias, low_at, np.minimum(high_at, _INT32), multiplier, shift, align)
 
 
 def _last_sum(layer: Convolution, grid: Grid, byte: int) -> Integers:

@@ -1,7 +1,7 @@
 """When each row of each map is computed, and where it lives: rings of rows in one static arena.
 
 Rows are computed when a later row first needs them, each once. A map then keeps only the rows that are still needed,
-and maps whose rows do not live at the same time share memory.
+and maps whose rows do not live at the same time share memory. A mean over a whole map takes its rows one by one.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,8 @@ class Plan:
     """Order of rows and memory of maps.
 
     Attributes:
-        order: Step index of every row in the order in which rows are computed; the rows of a step come in order.
+        order: Step index of every row in the order in which rows are computed; the rows of a step come in order. A
+            mean over a whole map has a turn for each row that it reads.
         rings: Memory of every step but the last, which gives the logits.
         arena_bytes: Memory of all rings.
     """
@@ -48,8 +49,20 @@ class Plan:
     arena_bytes: int
 
 
+def is_whole_mean(step: Step) -> bool:
+    """Say whether a step gives one mean for each channel."""
+    return isinstance(step, AveragePooling) and step.shape[:2] == (1, 1)
+
+
+def _turns(step: Step, rows: int) -> int:
+    """Turns that a step takes for its first rows."""
+    return step.kernel[0] if isinstance(step, AveragePooling) and is_whole_mean(step) else rows
+
+
 def rows_needed(step: Step, row: int, height: int) -> range:
-    """Rows of a source of some height that a row of a step reads."""
+    """Rows of a source of some height that a row of a step reads, or a turn of a mean over a whole map."""
+    if is_whole_mean(step):
+        return range(row, row + 1)
     if isinstance(step, Convolution | MaxPooling | AveragePooling):
         top = 0 if isinstance(step, AveragePooling) else step.padding[0]
         first = row * step.stride[0] - top
@@ -71,19 +84,23 @@ def plan_rows(network: Network) -> Plan:
     order = _order(steps)
     written: list[list[int]] = [[] for _ in steps]
     last_read: list[list[int]] = [[] for _ in steps]
+    turns = [0] * len(steps)
     for time, index in enumerate(order):
-        step, row = steps[index], len(written[index])
+        step = steps[index]
         for source in step.sources:
-            for needed in rows_needed(step, row, steps[source].shape[0]):
+            for needed in rows_needed(step, turns[index], steps[source].shape[0]):
                 last_read[source][needed] = time
-        written[index].append(time)
-        last_read[index].append(time)
+        turns[index] += 1
+        if turns[index] >= _turns(step, 1):
+            written[index].append(time)
+            last_read[index].append(time)
     rings: list[Ring] = []
-    lives: list[tuple[int, int]] = []
+    lives: list[set[int]] = []
     for step, times, reads in zip(steps[:-1], written[:-1], last_read[:-1], strict=True):
         row_bytes = -(-step.shape[1] * step.shape[2] // 4) * 4
         rings.append(Ring(_depth(times, reads), row_bytes, 0))
-        lives.append((times[0], max(reads)) if times else (0, 0))
+        rows = zip(times, reads, strict=False)  # rows that nothing needs are never written
+        lives.append({time for first, last in rows for time in range(first, last + 1)})
     placed = _place(rings, lives)
     return Plan(order, placed, max(ring.end for ring in placed))
 
@@ -99,7 +116,7 @@ def _order(steps: Sequence[Step]) -> tuple[int, ...]:
         missing = [
             source
             for source in step.sources
-            if done[source] < rows_needed(step, done[index], steps[source].shape[0]).stop
+            if done[source] < _turns(steps[source], rows_needed(step, done[index], steps[source].shape[0]).stop)
         ]
         if missing:
             waiting.append(missing[0])
@@ -120,12 +137,11 @@ def _depth(written: Sequence[int], last_read: Sequence[int]) -> int:
     return depth
 
 
-def _place(rings: Sequence[Ring], lives: Sequence[tuple[int, int]]) -> tuple[Ring, ...]:
-    """Give every ring the lowest place that no ring of its time has, the largest ring first."""
+def _place(rings: Sequence[Ring], lives: Sequence[set[int]]) -> tuple[Ring, ...]:
+    """Give every ring the lowest place that no ring has while any of its rows is needed, the largest ring first."""
     placed: dict[int, Ring] = {}
     for index in sorted(range(len(rings)), key=lambda at: -rings[at].end):
-        begin, end = lives[index]
-        others = [ring for at, ring in placed.items() if lives[at][0] <= end and begin <= lives[at][1]]
+        others = [ring for at, ring in placed.items() if not lives[at].isdisjoint(lives[index])]
         offset = 0
         for other in sorted(others, key=lambda ring: ring.offset):
             if offset + rings[index].end <= other.offset:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from greenshift.deploy.c_export import requantise, weights
-from greenshift.deploy.c_export.rows import Plan
+from greenshift.deploy.c_export.rows import Plan, is_whole_mean
 from greenshift.deploy.network import (
     Addition,
     AveragePooling,
@@ -21,8 +21,8 @@ from greenshift.deploy.network import (
 )
 from greenshift.errors import InputError
 
-_ADDITION_LIFT = 1 << 26
 _MOST_SHIFT = 15
+_MOST_PATCH_BYTES = 1 << 16
 
 
 def grid_of(step: Step) -> Grid:
@@ -53,10 +53,15 @@ def convolution(network: Network, index: int, code: weights.Code, plan: Plan) ->
     source = network.steps[layer.sources[0]]
     numbers = requantise.channels(layer, grid_of(source))
     rows = zip(
-        *(getattr(numbers, name).tolist() for name in ("bias", "low_at", "high_at", "multiplier", "shift", "width")),
+        *(getattr(numbers, name).tolist() for name in ("bias", "low_at", "high_at", "multiplier", "shift", "align")),
         strict=True,
     )
     last = layer.grid is None
+    if patch_bytes(layer, source) >= _MOST_PATCH_BYTES:
+        raise InputError(
+            f"layer '{layer.name}': {patch_bytes(layer, source)} inputs per output, C code holds fewer than "
+            f"{_MOST_PATCH_BYTES}; pool before it"
+        )
     fields = (
         f"&maps[{layer.sources[0]}]",
         "0" if last else f"&maps[{index}]",
@@ -113,8 +118,10 @@ def _pooling(step: MaxPooling | AveragePooling, index: int, network: Network) ->
     else:
         factor = average_multiplier(step, grid_of(network.steps[step.sources[0]]))
         multiplier, shift = requantise.split(float(factor), step.name, bits=25)
-    numbers = ", ".join(map(str, (*step.kernel, *step.stride, *padding, multiplier, shift)))
-    return f"\nstatic const pooling step_{index} = {{&maps[{step.sources[0]}], &maps[{index}], {numbers}}};\n"
+    totals = f"totals_{index}" if is_whole_mean(step) else "0"
+    numbers = ", ".join(map(str, (*step.kernel, *step.stride, *padding, multiplier, shift, totals)))
+    memory = f"\nstatic int32_t {totals}[{step.shape[2]}];\n" if is_whole_mean(step) else ""
+    return f"{memory}\nstatic const pooling step_{index} = {{&maps[{step.sources[0]}], &maps[{index}], {numbers}}};\n"
 
 
 def _lookup(step: Lookup, index: int, _network: Network) -> str:
@@ -151,7 +158,7 @@ def _concatenation(step: Concatenation, index: int, network: Network) -> list[st
 
 
 def row_code(network: Network, index: int) -> list[str]:
-    """C statements that compute row `row` of a step."""
+    """C statements that compute row `row` of a step, and set it to -1 if more turns are needed."""
     step = network.steps[index]
     match step:
         case Input():
@@ -164,6 +171,8 @@ def row_code(network: Network, index: int) -> list[str]:
             return [f"addition_row(&step_{index}, row);"]
         case MaxPooling():
             return [f"max_pooling_row(&step_{index}, row);"]
+        case AveragePooling() if is_whole_mean(step):
+            return [f"row = mean_turn(&step_{index}, row);"]
         case AveragePooling():
             return [f"average_pooling_row(&step_{index}, row);"]
         case Lookup():

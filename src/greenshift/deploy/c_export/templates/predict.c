@@ -22,10 +22,12 @@ void network_predict(const uint8_t *image, float *logits)
     for (i = 0; i < NETWORK_STEPS; i++)
         next_row[i] = 0;
     for (step = row_order; step != row_order + sizeof row_order; step++) {
-        int32_t row = next_row[*step]++;
-        compute_row(*step, row, image, logits);
+        int32_t row = compute_row(*step, next_row[*step]++, image, logits);
 #ifdef GREENSHIFT_TRACE
-        trace(*step, row);
+        if (row >= 0)
+            trace(*step, row);
+#else
+        (void)row;
 #endif
     }
 }

@@ -13,8 +13,14 @@ typedef struct {
     int32_t low_at, high_at;    /* sums up to low_at give the lowest byte, sums from high_at on the highest */
     uint16_t multiplier;        /* the factor is multiplier / 2^shift, exactly */
     uint8_t shift;
-    uint8_t width;              /* 0: products fit 32 bits; 1: they need 64; 2: float32 cannot hold every sum */
+    uint8_t align;              /* shift + align = PRODUCT_BITS; or one of the values below */
 } channel;
+
+enum {
+    PRODUCT_BITS = 22,          /* below the point, where 32 bits hold a product */
+    NEEDS_64_BITS = 64,
+    NEEDS_ROUNDING = 65         /* float32 cannot hold every sum */
+};
 
 typedef struct convolution convolution;
 struct convolution {
@@ -34,6 +40,7 @@ typedef struct {
     uint8_t stride_y, stride_x, top, left;
     uint32_t multiplier;
     uint8_t shift;
+    int32_t *totals;            /* of each channel, for a mean over a whole map */
 } pooling;
 
 typedef struct {
@@ -91,50 +98,6 @@ static uint64_t float_product(uint32_t magnitude, uint32_t multiplier)
 static uint32_t magnitude_of(int32_t value)
 {
     return value < 0 ? 0u - (uint32_t)value : (uint32_t)value;
-}
-
-/* rint of the float32 product, ties to even. */
-static int32_t rounded_product(int32_t sum, uint32_t multiplier, unsigned shift)
-{
-    uint64_t product = float_product(magnitude_of(sum), multiplier);
-    uint64_t half = (uint64_t)1 << (shift - 1), rest = product & (2 * half - 1);
-    uint32_t found = (uint32_t)(product >> shift);
-    if (rest > half || (rest == half && (found & 1)))
-        found++;
-    return sum < 0 ? -(int32_t)found : (int32_t)found;
-}
-
-/* The byte of a sum that is neither clipped low nor high, so that the product lies within -256 and 256.
-   Such products are rounded exactly unless they are within 2^-17 of a tie, and float32 agrees. */
-static int32_t scaled(int32_t sum, const channel *c)
-{
-    unsigned shift = c->shift;
-    if (c->width == 0) {
-        uint32_t mask = ((uint32_t)1 << shift) - 1, near = shift > 16 ? (uint32_t)1 << (shift - 17) : 0;
-        uint32_t lifted = (uint32_t)sum * c->multiplier + ((uint32_t)513 << (shift - 1));
-        if (((lifted + near) & mask) > 2 * near)
-            return (int32_t)(lifted >> shift) - 256;
-    } else if (c->width == 1) {
-        uint64_t mask = ((uint64_t)1 << shift) - 1, near = shift > 16 ? (uint64_t)1 << (shift - 17) : 0;
-        uint64_t lifted = (uint64_t)((int64_t)sum * c->multiplier) + ((uint64_t)513 << (shift - 1));
-        if (((lifted + near) & mask) > 2 * near)
-            return (int32_t)(lifted >> shift) - 256;
-    }
-    return rounded_product(sum, c->multiplier, shift);
-}
-
-static void requantise(const convolution *layer, const uint32_t *sums, uint8_t *out)
-{
-    const channel *c = layer->channel, *end = c + layer->outputs;
-    for (; c != end; c++) {
-        int32_t sum = (int32_t)(*sums++ + (uint32_t)c->bias);
-        if (sum <= c->low_at)
-            *out++ = layer->low;
-        else if (sum >= c->high_at)
-            *out++ = layer->high;
-        else
-            *out++ = (uint8_t)(scaled(sum, c) + layer->out->zero);
-    }
 }
 
 /* The bits of float32(sum) * multiplier. */
@@ -220,18 +183,6 @@ static const uint8_t *patch_at(const convolution *layer, int32_t x)
         return kernel_rows[0] + column * layer->in->channels;
     gather(layer, column);
     return bytes_at(PATCH_AT);
-}
-
-static void convolution_row(const convolution *layer, int32_t row)
-{
-    uint32_t *sums = arena + SUMS_AT / 4;
-    uint8_t *out = row_of(layer->out, row);
-    int32_t x;
-    find_rows(layer->in, row * layer->stride_y - layer->top, layer->kernel_height);
-    for (x = 0; x < layer->out->width; x++, out += layer->outputs) {
-        layer->sums(patch_at(layer, x), layer, sums);
-        requantise(layer, sums, out);
-    }
 }
 
 static void logits_of(const convolution *layer, float *logits)
