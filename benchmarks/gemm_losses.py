@@ -1,7 +1,7 @@
 """Where this runtime does not win, or its small weights gain nothing: printed beside where it does.
 
-- Products of matrices of the size of ResNet20's layers over 16 images, and a larger one, against ONNX Runtime: a layer of ours is a fused
-  convolution, and as a bare product it has nothing to fuse.
+- Products of matrices of the size of ResNet20's layers over 16 images, and a larger one, against ONNX Runtime: a layer
+  of ours is a fused convolution, and as a bare product it has nothing to fuse.
 - Binary and 4-bit weights against int8 in the same convolution: they run through the same integer multiplications, so
   they save memory, not time. Kernels on packed bits are not a part of this runtime.
 
