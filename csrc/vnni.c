@@ -4,12 +4,9 @@
 
 /* The sums of a tile, in assembly: GCC 12 copies every accumulator of the intrinsic before it adds to it, and spills
  * some, which costs a third of the speed. Accumulators are zmm0 to zmm15, weights zmm28 to zmm31, the broadcast quad
- * zmm27. For each quad of the table: the address of its bytes for the first pixel in `from`, for the ninth in `far`. */
-typedef void (*sum_tile)(const gs_packed *packed, const int8_t *weight, const uint8_t *source, ptrdiff_t step,
-                         const int32_t *bias, __m512i *sums);
+ * zmm27. For each quad of the table, `from` is the address of its bytes for the first pixel, then for the ninth. */
 
 #define BIAS(block, sum) "vmovdqa64 64*" #block "(%[from]), %%zmm" #sum "\n\t"
-#define STORE(block, sum) "vmovdqa64 %%zmm" #sum ", 64*" #sum "(%[from])\n\t"
 /* The accumulators of a tile, and which of its blocks each is for. */
 #define SUMS_16x1(DO) \
     DO(0, 0) DO(0, 1) DO(0, 2) DO(0, 3) DO(0, 4) DO(0, 5) DO(0, 6) DO(0, 7) DO(0, 8) DO(0, 9) DO(0, 10) \
@@ -53,18 +50,19 @@ typedef void (*sum_tile)(const gs_packed *packed, const int8_t *weight, const ui
 #define P7 "(%[from],%[step7])"
 #define FAR "lea (%[from],%[step],8), %[from]\n\t"
 
-#define CLOBBERED \
-    "cc", "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", \
-        "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31"
+#define REGISTER(block, i) register __m512i sum##i __asm__("zmm" #i);
+#define OUTPUT(block, i) "=&v"(sum##i),
+#define KEEP(block, i) sums[i] = sum##i;
 
 /* `weights` loads the weights of a quad, `pixels` adds their products. */
 #define SUM_TILE(tile, weights, pixels)                                                                               \
-    static void sum_##tile(const gs_packed *packed, const int8_t *weight, const uint8_t *source, ptrdiff_t step,      \
+    INLINE void sum_##tile(const gs_packed *packed, const int8_t *weight, const uint8_t *source, ptrdiff_t step,      \
                            const int32_t *bias, __m512i *sums) {                                                      \
         const int32_t *offset = packed->offset, *end = offset + packed->quads;                                        \
         const ptrdiff_t block = (ptrdiff_t)packed->block;                                                             \
-        const uint8_t *from;                                                                                          \
-        __asm__ volatile("mov %[bias], %[from]\n\t" SUMS_##tile(BIAS)                                                 \
+        const uint8_t *from = (const uint8_t *)bias;                                                                  \
+        SUMS_##tile(REGISTER)                                                                                         \
+        __asm__ volatile(SUMS_##tile(BIAS)                                                                            \
                          "1:\n\t"                                                                                     \
                          "movslq (%[offset]), %[from]\n\t"                                                            \
                          "add %[source], %[from]\n\t" weights pixels                                                  \
@@ -72,12 +70,12 @@ typedef void (*sum_tile)(const gs_packed *packed, const int8_t *weight, const ui
                          "add $64, %[weight]\n\t"                                                                     \
                          "cmp %[end], %[offset]\n\t"                                                                  \
                          "jb 1b\n\t"                                                                                  \
-                         "mov %[sums], %[from]\n\t" SUMS_##tile(STORE)                                                \
-                         : [offset] "+r"(offset), [weight] "+r"(weight), [from] "=&r"(from)                           \
-                         : [bias] "m"(bias), [sums] "m"(sums), [source] "r"(source), [end] "rm"(end),                 \
-                           [step] "r"(step), [step3] "r"(3 * step), [step5] "r"(5 * step), [step7] "r"(7 * step),     \
-                           [block] "r"(block), [block3] "r"(3 * block)                                                \
-                         : CLOBBERED);                                                                                \
+                         : SUMS_##tile(OUTPUT) [offset] "+r"(offset), [weight] "+r"(weight), [from] "+r"(from)        \
+                         : [source] "r"(source), [end] "rm"(end), [step] "r"(step), [step3] "r"(3 * step),            \
+                           [step5] "r"(5 * step), [step7] "r"(7 * step), [block] "r"(block),                          \
+                           [block3] "r"(3 * block)                                                                    \
+                         : "cc", "memory", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31");                              \
+        SUMS_##tile(KEEP)                                                                                             \
     }
 
 SUM_TILE(16x1, WEIGHT1,
@@ -100,18 +98,18 @@ SUM_TILE(4x4, WEIGHT4,
 SUM_TILE(1x4, WEIGHT4, PIXEL4(P0, 0, 1, 2, 3))
 
 /* The whole numbers that bytes are made of, less their zero; what lies below the lowest byte is cut off later. */
-INLINE __m512i to_sixteen(const gs_layer *layer, __m512 value, const uint8_t *residual, __mmask16 mask) {
+INLINE __m512i to_sixteen(const gs_layer *layer, __m512 value, const uint8_t *residual) {
     const gs_scaling *scaling = &layer->scaling;
     value = _mm512_min_ps(value, _mm512_set1_ps(scaling->highest));
     if (!residual)
         return _mm512_cvtps_epi32(value);
     value = _mm512_max_ps(value, _mm512_set1_ps(scaling->lowest));
     const __m512 own = _mm512_roundscale_ps(value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    const __m512i bytes = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(mask, residual));
-    const __m512 other = _mm512_cvtepi32_ps(_mm512_sub_epi32(bytes, _mm512_set1_epi32(scaling->residual_zero)));
-    /* Both products are exact, so this rounds once, as a sum does. */
-    const __m512 sum = _mm512_fmadd_ps(other, _mm512_set1_ps(scaling->residual_scale),
-                                       _mm512_mul_ps(own, _mm512_set1_ps(scaling->own_scale)));
+    const __m512 bytes = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)residual)));
+    /* Only the last addition rounds: the difference and all products are exact. */
+    const __m512 other = _mm512_fmsub_ps(bytes, _mm512_set1_ps(scaling->residual_scale),
+                                         _mm512_set1_ps((float)scaling->residual_zero * scaling->residual_scale));
+    const __m512 sum = _mm512_fmadd_ps(own, _mm512_set1_ps(scaling->own_scale), other);
     return _mm512_cvtps_epi32(_mm512_min_ps(sum, _mm512_set1_ps(scaling->sum_highest)));
 }
 
@@ -124,8 +122,16 @@ INLINE __m512i pack_four(const __m512i *integers, __m512i zero, __m512i lowest) 
     return _mm512_max_epu8(_mm512_permutexvar_epi32(order, _mm512_packus_epi16(a, b)), lowest);
 }
 
+/* Stores with a mask are slow on some processors, so full blocks go without. */
+INLINE void store(uint8_t *to, __m128i bytes, __mmask16 mask) {
+    if (mask == 0xffff)
+        _mm_storeu_si128((__m128i *)to, bytes);
+    else
+        _mm_mask_storeu_epi8(to, mask, bytes);
+}
+
 /* Writes what four pixels, or `count` of them, have summed up for 16 channels. */
-INLINE void write_bytes(const gs_tile_job *job, const __m512i *sums, int stride, int count, int32_t first,
+INLINE void write_bytes(const gs_tile_job *job, const __m512i *sums, const int stride, const int count, int32_t first,
                         __mmask16 mask) {
     const gs_layer *layer = job->layer;
     const __m512 multiplier = _mm512_load_ps(layer->multiplier + first);
@@ -137,55 +143,66 @@ INLINE void write_bytes(const gs_tile_job *job, const __m512i *sums, int stride,
     for (int p = 0; p < count; p++) {
         const __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[p * stride]), multiplier);
         const uint8_t *residual = added ? job->residual + p * job->residual_step + first : NULL;
-        integers[p] = to_sixteen(layer, value, residual, mask);
+        integers[p] = to_sixteen(layer, value, residual);
     }
     const __m512i bytes = pack_four(integers, _mm512_set1_epi16((short)zero), _mm512_set1_epi8((char)((int)lowest + zero)));
     uint8_t *to = job->output + first;
-    _mm_mask_storeu_epi8(to, mask, _mm512_castsi512_si128(bytes));
+    store(to, _mm512_castsi512_si128(bytes), mask);
     if (count < 4)
         return;
-    _mm_mask_storeu_epi8(to + job->output_step, mask, _mm512_extracti32x4_epi32(bytes, 1));
-    _mm_mask_storeu_epi8(to + job->output_step * 2, mask, _mm512_extracti32x4_epi32(bytes, 2));
-    _mm_mask_storeu_epi8(to + job->output_step * 3, mask, _mm512_extracti32x4_epi32(bytes, 3));
+    store(to + job->output_step, _mm512_extracti32x4_epi32(bytes, 1), mask);
+    store(to + job->output_step * 2, _mm512_extracti32x4_epi32(bytes, 2), mask);
+    store(to + job->output_step * 3, _mm512_extracti32x4_epi32(bytes, 3), mask);
 }
 
-INLINE void finish(const gs_tile_job *start, const __m512i *sums, int stride, const int count, int32_t block) {
+static const int32_t none[4 * GS_BLOCK] __attribute__((aligned(GS_ALIGN)));
+
+/* Adds the plane of weights that count 128. */
+INLINE void add_high(__m512i *sums, const __m512i *high, const int count) {
+    UNROLLED
+    for (int i = 0; i < count; i++)
+        sums[i] = _mm512_add_epi32(sums[i], _mm512_slli_epi32(high[i], 7));
+}
+
+INLINE void finish_block(const gs_tile_job *start, const __m512i *sums, const int stride, const int count, int32_t block) {
     gs_tile_job job = *start;
     const int32_t first = block * GS_BLOCK, left = job.layer->outputs - first;
     const __mmask16 mask = (__mmask16)(left < GS_BLOCK ? (1u << left) - 1 : 0xffff);
     if (job.logits) {
         const __m512 multiplier = _mm512_load_ps(job.layer->multiplier + first);
+        UNROLLED
         for (int p = 0; p < count; p++)
             _mm512_mask_storeu_ps(job.logits + p * job.logits_step + first, mask,
                                   _mm512_mul_ps(_mm512_cvtepi32_ps(sums[p * stride]), multiplier));
         return;
     }
-    for (int p = 0; p < count; p += 4, sums += 4 * stride) {
-        write_bytes(&job, sums, stride, count < 4 ? count : 4, first, mask);
+    UNROLLED
+    for (int p = 0; p < count; p += 4) {
+        write_bytes(&job, sums + p * stride, stride, count < 4 ? count : 4, first, mask);
         job.output += 4 * job.output_step;
         if (job.residual)
             job.residual += 4 * job.residual_step;
     }
 }
 
-INLINE void run_tile(const gs_tile_job *job, sum_tile sum, const int count, const int blocks) {
-    static const int32_t none[4 * GS_BLOCK] __attribute__((aligned(64)));
-    const gs_packed *packed = job->packed;
-    const int8_t *weight = packed->weight + (size_t)job->block * packed->block;
-    __m512i sums[16], high[16];
-    sum(packed, weight, job->source, job->source_step, job->layer->bias + job->block * GS_BLOCK, sums);
-    if (packed->planes > 1) {
-        sum(packed, weight + packed->plane, job->source, job->source_step, none, high);
-        for (int i = 0; i < count * blocks; i++)
-            sums[i] = _mm512_add_epi32(sums[i], _mm512_slli_epi32(high[i], 7));
-    }
+INLINE void finish(const gs_tile_job *job, const __m512i *sums, const int count, const int blocks) {
+    UNROLLED
     for (int b = 0; b < blocks; b++)
-        finish(job, sums + b, blocks, count, job->block + b);
+        finish_block(job, sums + b, blocks, count, job->block + b);
 }
 
-#define TILE(count, blocks)                                                    \
-    static void tile_##count##x##blocks(const gs_tile_job *job) {              \
-        run_tile(job, sum_##count##x##blocks, count, blocks);                  \
+#define TILE(count, blocks)                                                                                      \
+    static void tile_##count##x##blocks(const gs_tile_job *job) {                                                \
+        const gs_packed *packed = job->packed;                                                                   \
+        const int8_t *weight = packed->weight + (size_t)job->block * packed->block;                              \
+        const int32_t *bias = job->layer->bias + job->block * GS_BLOCK;                                          \
+        __m512i sums[16], high[16];                                                                              \
+        sum_##count##x##blocks(packed, weight, job->source, job->source_step, bias, sums);                       \
+        if (packed->planes > 1) {                                                                                \
+            sum_##count##x##blocks(packed, weight + packed->plane, job->source, job->source_step, none, high);   \
+            add_high(sums, high, count * blocks);                                                                \
+        }                                                                                                        \
+        finish(job, sums, count, blocks);                                                                        \
     }
 TILE(16, 1)
 TILE(8, 1)
