@@ -97,7 +97,7 @@ static const char *check_values(const gs_op *op) {
         return "a shape is not positive or too large";
     if (op->is_float)
         return op->kind == GS_CONVOLUTION ? NULL : "logits come from something other than a convolution";
-    if (op->zero < 0 || op->zero > 255 || op->exponent < -126 || op->exponent > 126)
+    if (op->zero < 0 || op->zero > 255 || op->exponent < -60 || op->exponent > 60)
         return "a grid is out of range";
     if ((op->kind == GS_CONVOLUTION || op->kind == GS_ADDITION) &&
         (op->low < 0 || op->high > 255 || op->low > op->high))
