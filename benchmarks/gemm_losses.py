@@ -55,9 +55,9 @@ def own_times(calls: dict[str, Call], others: dict[str, Call], rounds: int) -> d
         return run
 
     wrapped = {name: [noted(name, call)] for name, call in calls.items()}
-    seconds = take_turns(wrapped | {name: [call] for name, call in others.items()}, rounds, 3)
-    # A turn is one call to warm up and two that count, after one call before the first turn.
-    counted = {name: [statistics.mean(own[name][i + 1 : i + 3]) for i in range(1, len(own[name]), 3)] for name in calls}
+    seconds = take_turns(wrapped | {name: [call] for name, call in others.items()}, rounds, 2)
+    # A turn is one call to warm up and two that count.
+    counted = {name: [statistics.mean(own[name][i + 1 : i + 3]) for i in range(0, len(own[name]), 3)] for name in calls}
     return {name: counted.get(name, values) for name, values in seconds.items()}
 
 
