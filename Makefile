@@ -44,7 +44,7 @@ native: $(VENV)/.dev
 sanitize: $(VENV)/.dev
 	$(BIN)/cmake -S csrc -B build/sanitize -DGREENSHIFT_SANITIZE=ON -DGREENSHIFT_TESTS=ON
 	$(BIN)/cmake --build build/sanitize --parallel
-	cd build/sanitize && ../../$(BIN)/ctest --output-on-failure
+	$(BIN)/ctest --test-dir build/sanitize --output-on-failure
 
 search: $(VENV)/.core
 	$(BIN)/greenshift search --data digits --model tiny_cnn --space paper --optimizer random --fidelity epochs \

@@ -1,7 +1,7 @@
 """Where this runtime does not win, or its small weights gain nothing: printed beside where it does.
 
-- Products of matrices of the size of ResNet20's layers over 16 images, and a larger one, against ONNX Runtime: a layer of ours is a fused
-  convolution, and as a bare product it has nothing to fuse.
+- Products of matrices of the size of ResNet20's layers over 16 images, and a larger one, against ONNX Runtime: a layer
+  of ours is a fused convolution, and as a bare product it has nothing to fuse.
 - Binary and 4-bit weights against int8 in the same convolution: they run through the same integer multiplications, so
   they save memory, not time. Kernels on packed bits are not a part of this runtime.
 
@@ -55,9 +55,9 @@ def own_times(calls: dict[str, Call], others: dict[str, Call], rounds: int) -> d
         return run
 
     wrapped = {name: [noted(name, call)] for name, call in calls.items()}
-    seconds = take_turns(wrapped | {name: [call] for name, call in others.items()}, rounds, 3)
-    # A turn is one call to warm up and two that count, after one call before the first turn.
-    counted = {name: [statistics.mean(own[name][i + 1 : i + 3]) for i in range(1, len(own[name]), 3)] for name in calls}
+    seconds = take_turns(wrapped | {name: [call] for name, call in others.items()}, rounds, 2)
+    # A turn is one call to warm up and two that count.
+    counted = {name: [statistics.mean(own[name][i + 1 : i + 3]) for i in range(0, len(own[name]), 3)] for name in calls}
     return {name: counted.get(name, values) for name, values in seconds.items()}
 
 

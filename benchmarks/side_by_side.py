@@ -1,4 +1,7 @@
-"""Times contenders in turns, so that a drift of the machine's speed cancels, and gives medians and ratios."""
+"""Times contenders in turns, so that a drift of the machine's speed cancels, and gives medians and ratios.
+
+Processor time of the thread, not wall time: other processes may be running.
+"""
 
 import statistics
 import time
@@ -8,29 +11,23 @@ Call = Callable[[], object]
 
 
 def take_turns(contenders: Mapping[str, Sequence[Call]], rounds: int, repeats: int) -> dict[str, list[float]]:
-    """Return the seconds of every round and contender.
+    """Return the processor seconds of every round and contender, one thread each.
 
     Args:
-        contenders: Equal calls under each name, on copies of the data if it is to come from memory: they are rotated.
+        contenders: Equal calls under each name, on copies of the data if it is to come from memory.
         rounds: How often everybody has a turn.
-        repeats: Calls in a turn. The first of several warms the caches and is not timed; a single one is timed as it
-            is, after everybody else's data has gone through the caches.
+        repeats: Calls of a turn that are timed. Before them comes one that is not, on another copy if there are
+            several: it warms everything but the data.
     """
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for name, calls in contenders.items():
-        for call in calls:
-            call()
-        assert calls, name
     for turn in range(rounds):
         for name, calls in contenders.items():
-            call = calls[turn % len(calls)]
-            if repeats > 1:
+            calls[turn % len(calls)]()
+            call = calls[(turn + 1) % len(calls)]
+            started = time.thread_time()
+            for _ in range(repeats):
                 call()
-            timed = max(repeats - 1, 1)
-            started = time.perf_counter()
-            for _ in range(timed):
-                call()
-            seconds[name].append((time.perf_counter() - started) / timed)
+            seconds[name].append((time.thread_time() - started) / repeats)
     return seconds
 
 
