@@ -5,8 +5,8 @@
 - Binary and 4-bit weights against int8 in the same convolution: they run through the same integer multiplications, so
   they save memory, not time. Kernels on packed bits are not a part of this runtime.
 
-Ours are the kernel's own time (`Runtime.profile`), which leaves the look-up of the image out; ONNX Runtime's are whole
-calls, in which the call itself takes a few microseconds.
+Ours are the kernel's own wall time (`Runtime.profile`), which leaves the look-up of the image out; ONNX Runtime's are
+the processor time of whole calls, in which the call itself takes a few microseconds. On a busy machine this favours it.
 
     OMP_NUM_THREADS=1 python benchmarks/gemm_losses.py --rounds 21
 """
