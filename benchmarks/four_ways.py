@@ -99,7 +99,7 @@ def onnx_runner(network: Network, folder: Path) -> Callable[[Bytes], Logits]:
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(folder / "network.onnx", options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
-    return lambda batch: session.run(None, {name: np.ascontiguousarray(batch.transpose(0, 3, 1, 2))})[0]  # type: ignore[no-any-return]
+    return lambda batch: session.run(None, {name: np.ascontiguousarray(batch.transpose(0, 3, 1, 2))})[0]
 
 
 def run_c(network: Network, images: Bytes, folder: Path, target: str) -> Logits:
