@@ -18,6 +18,7 @@ from greenshift.deploy.bench.unquantised import real_images
 from greenshift.deploy.file import PackedFile, read_file
 from greenshift.deploy.network import Network
 from greenshift.deploy.onnx import export_onnx
+from greenshift.deploy.onnx.steps import fits_int8
 from greenshift.deploy.runtime import ISA_VARIABLE
 from greenshift.energy.repeats import MIN_REPEATS, Repeats, repeats
 from greenshift.errors import InputError
@@ -66,6 +67,7 @@ class Comparison:
         kernels: What ran each peer, with its version.
         differences: By peer: largest difference of a logit from ours, as a share of the largest logit.
         absent: Peers that did not run, with the reason.
+        widened: Layers that the int8 form computes twice, because one int8 does not hold their weights.
         uncapped: Peers that ran on all that the processor has although an instruction set was asked for.
     """
 
@@ -79,6 +81,7 @@ class Comparison:
     kernels: Mapping[str, str]
     differences: Mapping[str, float]
     absent: Mapping[str, str]
+    widened: tuple[str, ...]
     uncapped: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -97,6 +100,7 @@ class Comparison:
             "peer_kernels": dict(self.kernels),
             "differences": dict(self.differences),
             "absent": dict(self.absent),
+            "widened": list(self.widened),
             "uncapped": list(self.uncapped),
             "artifact": self.artifact,
         }
@@ -162,6 +166,7 @@ def compare(
             kernels={name: f"{each.kernel}, version {each.version}" for name, each in running.items()},
             differences=differences,
             absent=absent | failed,
+            widened=tuple(layer.name for layer in packed.network.convolutions if not fits_int8(layer)),
             uncapped=tuple(peer.name for peer in peers if isa in ISA_CAPS and not peer.capped and peer.name in running),
         )
 
