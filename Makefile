@@ -63,6 +63,7 @@ lint: $(VENV)/.dev
 bench: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/training_speed.py --rounds 5
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/loop_overhead.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/inference.py --rounds 7
 
 # LCBench takes part if GREENSHIFT_YAHPO names the folder of its surrogate.
 BENCH_PROBLEMS := table-digits,momf-park,pymoo-zdt1$(if $(wildcard $(GREENSHIFT_YAHPO)/model.onnx),$(comma)lcbench-168868)

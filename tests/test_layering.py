@@ -41,7 +41,11 @@ LAYERS = (
 TORCH_SIDE = {
     *("compress", "models", "data", "train", "networks", "artifacts", "calibrate", "evaluate", "final", "measure"),
 }
-TORCH_PACKAGES = ("greenshift.deploy.packing",)  # within a part that needs no torch otherwise
+TORCH_PACKAGES = (
+    "greenshift.deploy.packing",
+    "greenshift.deploy.bench.torch_float",
+    "greenshift.deploy.bench.trained",
+)  # within a part that needs no torch otherwise
 RANKS = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 
 # Slow to import, or optional: for torch-free modules inside functions only.

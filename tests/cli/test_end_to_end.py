@@ -88,6 +88,15 @@ def test_select_reports_once_and_its_artifact_keeps_the_promise(selected, greens
     assert selection["test_error"]["std"] == pytest.approx(abs(first - second) / 2**0.5)
     artifact = folder / f"trial-{selection['trial']}.safetensors"
     assert selection["artifact"] == str(artifact)
+    assert selection["target"]["provenance"] == "modelled"
+    assert selection["target"]["latency_s"] > 0
+    packed = selection["packed"]
+    if "reason" not in packed:
+        assert packed["size_bytes"] == (folder / f"trial-{selection['trial']}.packed").stat().st_size
+        assert packed["size_bytes"] < artifact.stat().st_size
+        assert packed["provenance"] == "measured"
+        assert packed["latency_s"] > 0
+        assert packed["kernel"]
     again = parsed(greenshift("evaluate", "--checkpoint", artifact, "--data", "digits", "--json"))
     assert again["n"] > 300
     # evaluate works in float32; the training may have measured in bfloat16, an image or two apart

@@ -5,7 +5,7 @@ from report_samples import CONFIG, CONSUMED, evaluation, network_cost, reading, 
 
 from greenshift.errors import InputError
 from greenshift.records import Evaluation
-from greenshift.report.data import ReportData, dominating, report_data
+from greenshift.report.data import ReportData, dominating, read_selection, report_data
 from greenshift.report.headline import write_headline
 
 SELECTION = {
@@ -181,3 +181,9 @@ def test_samples_have_the_form_of_a_real_cost() -> None:
     from greenshift.targets import Cost
 
     assert set(network_cost(1.0)) == {field.name for field in fields(Cost)} - {"layers"}
+
+
+def test_a_selection_may_say_what_became_of_its_packed_form() -> None:
+    packed = {"size_bytes": 25_832, "latency_s": 1.1e-5, "kernel": "vnni", "provenance": "measured"}
+    assert read_selection({**SELECTION, "packed": packed}).packed == packed
+    assert read_selection(SELECTION).packed is None, "a store that is older than packing"

@@ -23,6 +23,7 @@ SELECTIONS = [
         "seeds": [0, 1, 2],
         "artifact": "t.safetensors",
         "reading": reading(2.16).to_json(),
+        "packed": {"size_bytes": 25_832, "latency_s": 1.1e-5, "kernel": "vnni", "provenance": "measured"},
     }
 ]
 
@@ -211,3 +212,9 @@ def test_a_broken_page_would_be_noticed(page: Path, tmp_path: Path) -> None:
         open_report(driver, broken)
         severe = [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
     assert severe
+
+
+def test_a_selected_network_has_its_packed_size_and_its_latency_on_the_host(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert "25.8 kB" in text
+    assert "11.0 µs <small>measured, vnni</small>" in text

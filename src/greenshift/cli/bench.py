@@ -69,6 +69,8 @@ def _print(found: dict[str, Any]) -> None:
     facts |= {name: "not run: " + reason for name, reason in found["absent"].items()}
     if found["uncapped"]:
         facts["not kept"] = f"{', '.join(found['uncapped'])} cannot be kept to {found['isa']} and used what there is"
+    if found["widened"]:
+        facts["widened"] = f"int8 peers compute {', '.join(found['widened'])} twice: one int8 does not hold the weights"
     facts["bytes"] = ", ".join(f"{name} {format_quantity(size, 'B')}" for name, size in found["bytes"].items() if size)
     written = found.get("target")
     if written is not None:

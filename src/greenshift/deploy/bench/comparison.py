@@ -18,6 +18,7 @@ from greenshift.deploy.bench.unquantised import real_images
 from greenshift.deploy.file import PackedFile, read_file
 from greenshift.deploy.network import Network
 from greenshift.deploy.onnx import export_onnx
+from greenshift.deploy.onnx.steps import fits_int8
 from greenshift.deploy.runtime import ISA_VARIABLE
 from greenshift.energy.repeats import MIN_REPEATS, Repeats, repeats
 from greenshift.errors import InputError
@@ -66,6 +67,7 @@ class Comparison:
         kernels: What ran each peer, with its version.
         differences: By peer: largest difference of a logit from ours, as a share of the largest logit.
         absent: Peers that did not run, with the reason.
+        widened: Layers that the int8 form computes twice, because one int8 does not hold their weights.
         uncapped: Peers that ran on all that the processor has although an instruction set was asked for.
     """
 
@@ -79,6 +81,7 @@ class Comparison:
     kernels: Mapping[str, str]
     differences: Mapping[str, float]
     absent: Mapping[str, str]
+    widened: tuple[str, ...]
     uncapped: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -97,6 +100,7 @@ class Comparison:
             "peer_kernels": dict(self.kernels),
             "differences": dict(self.differences),
             "absent": dict(self.absent),
+            "widened": list(self.widened),
             "uncapped": list(self.uncapped),
             "artifact": self.artifact,
         }
@@ -136,32 +140,23 @@ def compare(
     packed = read_file(path)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         forms, without = _write_forms(path, packed.network, Path(folder), max(*batches, _LOGITS_IMAGES))
-        ours = stack.enter_context(_enter(OURS, forms, threads, isa))
-        absent, contestants = {}, [ours]
+        ours = stack.enter_context(_start(OURS, forms, threads, isa))
+        started, absent = [ours], {}
         for peer in peers:
-            reason = peer.missing() or without.get(peer.form)
-            if reason is None:
-                try:
-                    contestants.append(stack.enter_context(_enter(peer, forms, threads, isa)))
-                except InputError as error:
-                    reason = str(error)
-            if reason is not None:
-                absent[peer.name] = reason
-        contestants, failed = _tried(contestants, batches)
-        differences = _differences(contestants, Path(folder))
-        results = {batch: _batch(take_turns(contestants, batch, rounds)) for batch in batches}
-        running = {contestant.name: contestant for contestant in contestants if contestant is not ours}
+            try:
+                _require(peer, without)
+                started.append(stack.enter_context(_start(peer, forms, threads, isa)))
+            except InputError as error:
+                absent[peer.name] = str(error)
+        contestants, failed = _tried(started, batches)
+        running = {contestant.name: contestant for contestant in contestants[1:]}
         return Comparison(
-            artifact=str(path),
-            kernel=ours.kernel,
-            isa=isa,
-            threads=threads,
-            rounds=rounds,
-            bytes=_sizes(packed, forms),
-            batches=results,
+            *(str(path), ours.kernel, isa, threads, rounds, _sizes(packed, forms)),
+            batches={batch: _batch(take_turns(contestants, batch, rounds)) for batch in batches},
             kernels={name: f"{each.kernel}, version {each.version}" for name, each in running.items()},
-            differences=differences,
+            differences=_differences(contestants, Path(folder)),
             absent=absent | failed,
+            widened=tuple(layer.name for layer in packed.network.convolutions if not fits_int8(layer)),
             uncapped=tuple(peer.name for peer in peers if isa in ISA_CAPS and not peer.capped and peer.name in running),
         )
 
@@ -208,7 +203,13 @@ def _write_forms(path: Path, network: Network, folder: Path, images: int) -> tup
     return forms, without
 
 
-def _enter(peer: Peer, forms: Mapping[Form, _Files], threads: int, isa: str | None) -> Contestant:
+def _require(peer: Peer, without: Mapping[Form, str]) -> None:
+    reason = peer.missing() or without.get(peer.form)
+    if reason is not None:
+        raise InputError(reason)
+
+
+def _start(peer: Peer, forms: Mapping[Form, _Files], threads: int, isa: str | None) -> Contestant:
     files = forms[peer.form]
     # Torch's network is built from the packed one, and takes the images of the float32 one.
     images = files.images.with_name("float32.npy") if peer.runner == "torch" else files.images

@@ -1,8 +1,10 @@
 """Runs runtimes in turns, each in a process of its own, so that a change of the machine's speed falls on all alike."""
 
+import contextlib
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -40,9 +42,14 @@ class Contestant:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
+            start_new_session=True,
             env={**_environment(job.threads), **environment},
         )
-        loaded = self._ask(asdict(job))
+        try:
+            loaded = self._ask(asdict(job))
+        except InputError:
+            self._end()
+            raise
         self.kernel: str = loaded["kernel"]
         self.version: str | None = loaded["version"]
 
@@ -54,8 +61,7 @@ class Contestant:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """End the process."""
-        self._process.kill()
-        self._process.communicate()
+        self._end()
 
     def window_s(self, batch: int, count: int) -> float:
         """Run a batch some times and return the seconds that it took: CPU time on one thread, else wall time."""
@@ -73,11 +79,22 @@ class Contestant:
         """Write the logits of a batch to a NumPy file."""
         self._ask({"batch": batch, "logits": str(path)})
 
+    def _end(self) -> None:
+        # With all that it started: OpenVINO leaves a process behind that would keep the pipes open.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+
     def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
-            print(json.dumps(request), file=self._process.stdin, flush=True)
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
             answer: dict[str, Any] = json.loads(self._process.stdout.readline())
         except (OSError, ValueError) as error:
             raise InputError("its process ended") from error

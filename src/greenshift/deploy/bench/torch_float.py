@@ -1,7 +1,11 @@
 """The float32 form of a network in torch, eagerly run, batch normalisation folded."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
 
 from greenshift.deploy.bench.unquantised import no_float_form, real_range, real_weights, source_grid
 from greenshift.deploy.network import (
@@ -16,13 +20,10 @@ from greenshift.deploy.network import (
     Subsampling,
 )
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 Operation = Callable[..., Any]
 
 
-def float_network(network: Network) -> Callable[["Tensor"], "Tensor"]:
+def float_network(network: Network) -> Callable[[Tensor], Tensor]:
     """Return the float32 form of a network as a function of images in channels_last (see `unquantised.real_images`).
 
     Raises:
@@ -30,7 +31,7 @@ def float_network(network: Network) -> Callable[["Tensor"], "Tensor"]:
     """
     operations = [_operation(network, index) for index in range(len(network.steps))]
 
-    def run(images: "Tensor") -> "Tensor":
+    def run(images: Tensor) -> Tensor:
         maps: list[Tensor] = []
         for step, operation in zip(network.steps, operations, strict=True):
             maps.append(operation(*(maps[source] for source in step.sources)) if step.sources else images)
@@ -40,9 +41,6 @@ def float_network(network: Network) -> Callable[["Tensor"], "Tensor"]:
 
 
 def _operation(network: Network, index: int) -> Operation:
-    import torch
-    from torch.nn import functional
-
     step = network.steps[index]
     if isinstance(step, Lookup):
         raise no_float_form(step)
@@ -67,9 +65,6 @@ def _operation(network: Network, index: int) -> Operation:
 
 
 def _convolution(network: Network, index: int, step: Convolution) -> Operation:
-    import torch
-    from torch.nn import functional
-
     weight, bias = map(torch.from_numpy, real_weights(step, source_grid(network, index)))
     weight = weight.contiguous(memory_format=torch.channels_last)
     top, left, bottom, right = step.padding

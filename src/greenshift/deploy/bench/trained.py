@@ -2,20 +2,18 @@
 
 import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from torch import nn
+
+from greenshift.data import Dataset
 from greenshift.deploy.bench.host import HostLatency, host_latency
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from greenshift.data import Dataset
+from greenshift.deploy.packing import to_network
 
 # The steps of activations do not change the time, so a few images are enough to choose them by.
 _IMAGES = 64
 
 
-def trained_latency(model: "nn.Module", dataset: "Dataset") -> HostLatency:
+def trained_latency(model: nn.Module, dataset: Dataset) -> HostLatency:
     """Pack a trained network in memory and time it on this machine's runtime.
 
     Args:
@@ -28,8 +26,6 @@ def trained_latency(model: "nn.Module", dataset: "Dataset") -> HostLatency:
     Raises:
         InputError: If the network cannot be packed; names the layer.
     """
-    from greenshift.deploy.packing import to_network
-
     images = dataset.train_images[:_IMAGES].float() / 255
     network, report = to_network(copy.deepcopy(model).cpu().eval(), images, mean=dataset.mean, std=dataset.std)
     found = host_latency(network)
