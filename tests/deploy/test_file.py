@@ -241,7 +241,10 @@ def deep(graph, _):
         (lambda graph, _: graph.update(description=[]), "description is no JSON object"),
         (lambda *_: [1], "description is no JSON object"),
         (drop("tables"), "it has the arrays"),
-        (cut("codes"), "are left in the file"),
+        (cut("codes"), "are left in the file|its codes does not end"),
+        (lambda graph, _: graph.update(deflated=["biases"]), "which of its arrays are compressed"),
+        (lambda graph, _: graph.pop("deflated"), "which of its arrays are compressed"),
+        (lambda graph, _: graph.update(deflated=["codes"]), "its codes cannot be decompressed"),
         (cut("multipliers"), "are left in the file"),
         (lambda _, arrays: arrays.update(biases=np.append(arrays["biases"], np.int32(0))), "belong to no step"),
         (lambda _, arrays: arrays.update(codes=arrays["codes"].astype("<i4")), "codes are no U8 array"),
@@ -272,6 +275,28 @@ def test_a_bomb_is_not_decompressed():
 
     with pytest.raises(InputError, match="takes more than"):
         from_bytes(rebuilt(change))
+
+
+def test_a_bomb_among_the_weights_is_not_decompressed():
+    def change(graph, arrays):
+        graph["deflated"] = ["codes"]
+        arrays["codes"] = np.frombuffer(zlib.compress(bytes(10_000_000)), np.uint8)
+
+    with pytest.raises(InputError, match="its codes does not end, or takes more than"):
+        from_bytes(rebuilt(change))
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.02])
+def test_few_different_weights_are_compressed_unless_too_well(kept):
+    b = Builder(np.random.default_rng(0))
+    b.linear(b.input(16, 16, 3), 10)
+    layer = b.steps[-1]
+    mask = b.rng.random(layer.weight.shape) < kept
+    b.steps[-1] = dataclasses.replace(layer, weight=layer.weight * mask)
+    data = to_bytes(b.network())
+    assert same(from_bytes(data).network, b.network())
+    stored_bytes = layer.weight.size // 2
+    assert (len(data) < stored_bytes) == (kept > 0)
 
 
 def test_nesting_without_end_is_refused():

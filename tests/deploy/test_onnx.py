@@ -51,6 +51,14 @@ def test_every_kind_of_step_gives_the_same_bytes(seed, tmp_path):
     assert report.widened_layers == ("conv6",)
 
 
+def test_a_clamped_layer_of_two_planes(tmp_path):
+    b = Builder(np.random.default_rng(0))
+    b.linear(b.conv(b.input(9, 9, 3), 8, storage=SHIFT5, high=100), 10)
+    _, check = checked(b.network(), tmp_path)
+    assert check.equal
+    assert check.equal_steps == check.steps
+
+
 def test_without_fusion_a_byte_may_be_one_off_but_classes_stay(tmp_path):
     _, check = checked(residual(3, blocks=1), tmp_path, fused=False)
     assert not check.fused

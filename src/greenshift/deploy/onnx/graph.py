@@ -42,6 +42,7 @@ class Graph:
     def constant(self, name: str, value: Array | np.generic) -> str:
         """Keep a constant and return its name."""
         full = f"{self._step}/{name}"
+        assert full not in self.constants, f"two constants named {full}"
         self.constants[full] = np.asarray(value)
         return full
 

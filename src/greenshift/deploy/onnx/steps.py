@@ -111,7 +111,7 @@ def _two_planes(graph: Graph, step: Convolution, source: _Map) -> str:
             **_window(step),
             group=step.groups,
         )
-        for name, plane in (("low", low), ("high", (weight - low) // 128))
+        for name, plane in (("weight_low", low), ("weight_high", (weight - low) // 128))
     ]
     high = graph.node("Mul", [sums[1], graph.constant("plane", np.int32(128))])
     total = graph.node("Add", [sums[0], high])
