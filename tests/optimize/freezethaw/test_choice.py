@@ -20,10 +20,10 @@ class FixedModel:
     def horizons(self):
         return tuple(self.gains)
 
-    def gain(self, rows, known, horizon):
+    def gain(self, rows, _known, horizon):
         return np.full(len(rows), self.gains[horizon])
 
-    def cost_s(self, rows, known, start, horizon):
+    def cost_s(self, _rows, _known, start, horizon):
         return horizon - start
 
 
