@@ -1,7 +1,9 @@
 """Values of many configurations at once are those of each by itself."""
 
+import pytest
 from ConfigSpace import (
     Categorical,
+    Configuration,
     ConfigurationSpace,
     Constant,
     EqualsCondition,
@@ -9,6 +11,7 @@ from ConfigSpace import (
     Integer,
     OrdinalHyperparameter,
 )
+from ConfigSpace.util import get_one_exchange_neighbourhood
 
 from greenshift.objectives import Objective
 from greenshift.optimize.freezethaw.candidates import Source, plain_configurations
@@ -55,3 +58,23 @@ def test_what_is_known_is_asked_once_for_each_configuration():
     assert described.known[:, 0].tolist() == [float(sample["units"]) for sample in [*samples, *samples]]
     source.describe(samples)
     assert len(asked) == 20
+
+
+class FixedSeed:
+    """In place of a generator, for one seed that is known to be unlucky."""
+
+    def integers(self, _most):
+        return 1588
+
+
+def test_a_number_with_hardly_more_values_than_neighbours_is_no_trap():
+    space = ConfigurationSpace(seed=1)
+    space.add(Integer("depth", (0, 5)))
+    centre = Configuration(space, values={"depth": 5})
+    with pytest.raises(ValueError, match="Failed to find enough neighbors"):
+        list(get_one_exchange_neighbourhood(centre, seed=1588, num_neighbors=4, stdev=0.07))
+    problem = Problem(space, (Objective("error", ""),), None, None, 0)
+    source = Source(problem, make_encoding(space), Quantities.of(problem))
+    found = source.neighbours([centre], 0.07, FixedSeed())
+    assert found
+    assert all(neighbour["depth"] in range(5) for neighbour in found)

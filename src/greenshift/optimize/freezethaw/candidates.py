@@ -122,8 +122,7 @@ class Source:
         """
         found: list[Sample] = []
         for centre in centres:
-            seed = int(rng.integers(2**31))
-            found += get_one_exchange_neighbourhood(centre, seed=seed, num_neighbors=_NEIGHBOURS, stdev=deviation)
+            found += _neighbourhood(centre, int(rng.integers(2**31)), deviation)
         return found
 
     def prior_score(self, samples: Sequence[Sample]) -> Vector:
@@ -152,6 +151,20 @@ class Source:
             return deactivate_inactive_hyperparameters(values, self._space)
         except ValueError:  # a forbidden combination: the draw stays as it was
             return sample
+
+
+def _neighbourhood(centre: Sample, seed: int, deviation: float) -> list[Sample]:
+    """Return the neighbours of a configuration, fewer of each number where ConfigSpace does not find as many.
+
+    It draws until it has as many different values of a number as it was asked for, and gives up with a ValueError
+    now and then where there are hardly more.
+    """
+    for count in range(_NEIGHBOURS, 0, -1):
+        try:
+            return list(get_one_exchange_neighbourhood(centre, seed=seed, num_neighbors=count, stdev=deviation))
+        except ValueError:
+            continue
+    return []
 
 
 def plain_configurations(space: ConfigurationSpace, samples: Sequence[Sample]) -> list[Configuration]:
