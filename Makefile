@@ -47,9 +47,9 @@ sanitize: $(VENV)/.dev
 	$(BIN)/ctest --test-dir build/sanitize --output-on-failure
 
 search: $(VENV)/.core
-	$(BIN)/greenshift search --data digits --model tiny_cnn --space paper --optimizer random --fidelity epochs \
+	$(BIN)/greenshift search --data digits --model tiny_cnn --space paper --fidelity epochs \
 	    --target asic-45nm --objectives error,energy_j,size_bytes \
-	    --workers 2 --seed 0 --budget 80trials,120s --store runs/digits
+	    --workers 2 --seed 0 --budget 200trials,120s --store runs/digits
 	$(BIN)/greenshift report runs/digits
 
 test: $(VENV)/.dev native
