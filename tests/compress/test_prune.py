@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from packing_models import images
+from packing_models import images, packed, settled
 from safetensors.torch import load, save
 from torch import nn
 
@@ -178,6 +178,22 @@ def test_masks_survive_training_saving_and_packing(name, pruning):
             packed = codes(layer, key, allow_rounding=True)
             assert bool((packed.values[~layer.pruning_mask] == 0).all())
             assert bool((packed.values != 0).any())
+
+
+@pytest.mark.parametrize("name", ["float", "Q", "PS", "int8"])
+def test_a_packed_network_has_the_zeros_of_its_masks(name):
+    model = settled(network(SCHEMES[name]), X)
+    prune(model, HALF, 0)
+    convolutions = list(packed(model.eval(), X)[0].convolutions)
+    layers = weighted(model)
+    assert [convolution.name for convolution in convolutions] == list(layers)
+    for convolution in convolutions[:2]:
+        mask = layers[convolution.name].pruning_mask.permute(0, 2, 3, 1).numpy()
+        assert not convolution.weight[~mask].any()
+        assert convolution.weight[mask].any()
+    # The classifier sees a flattened map, whose places packing reorders: the number of zeros is what stays.
+    mask = layers["6"].pruning_mask
+    assert int((convolutions[2].weight == 0).sum()) >= int((~mask).sum())
 
 
 @pytest.mark.parametrize("name", [name for name, scheme in SCHEMES.items() if scheme is not None])
