@@ -219,6 +219,18 @@ def test_ps_ranks_weights_as_the_float_layer_did():
         assert torch.equal(layer.pruning_mask, model.get_submodule(name).pruning_mask), name
 
 
+def test_ps_weights_that_are_zero_already_go_first():
+    layer = convert(nn.Linear(4, 1), {"": Shift("PS", 5, 8, 8)}, torch.zeros(1, 4))[0]
+    with torch.no_grad():
+        layer.shift.copy_(torch.tensor([[-3.0, -2.0, -3.0, -1.0]]))
+        layer.sign.copy_(torch.tensor([[-0.6, -1.0, 1.7, 0.5]]))  # the last is no weight
+    removed = []
+    for sparsity in (0.25, 0.5, 0.75):
+        prune(layer, Pruning(sparsity, schedule="one-shot"), 0)
+        removed.append((~layer.pruning_mask).flatten().nonzero().flatten().tolist())
+    assert removed == [[3], [0, 3], [0, 2, 3]]
+
+
 def test_layers_are_kept_whole_on_demand():
     model = small()
     prune(model, Pruning(0.5, schedule="one-shot", keep_first=True, keep_last=True), 0)
