@@ -6,7 +6,7 @@ import json
 import pytest
 from hypothesis import given
 
-from greenshift.design import Design, Optimization, Recipe
+from greenshift.design import Design, Optimization, Pruning, Recipe
 from greenshift.errors import InputError
 from greenshift.schemes import Depth, Shift
 from value_strategies import designs
@@ -39,6 +39,8 @@ def test_the_digest_does_not_change_between_versions_by_accident():
         dataclasses.replace(FULL, width=0.25),
         dataclasses.replace(FULL, backbone="resnet32"),
         dataclasses.replace(FULL, schemes=FULL.schemes[::-1]),
+        dataclasses.replace(FULL, pruning=Pruning(0.5)),
+        dataclasses.replace(FULL, pruning=Pruning(0.5, "2:4")),
         dataclasses.replace(FULL, recipe=dataclasses.replace(FULL.recipe, epochs=11)),
         dataclasses.replace(FULL, schemes=((Depth(5, "input"), Shift("Q", 4, 8, 8)), FULL.schemes[1])),
     ],
@@ -72,6 +74,39 @@ def test_optimizations_outside_their_range(fields, message):
 def test_recipes_outside_their_range(fields):
     with pytest.raises(InputError, match=next(iter(fields))):
         Recipe(**fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"sparsity": 0}, "above 0 and below 1, not 0"),
+        ({"sparsity": 1}, "above 0 and below 1, not 1"),
+        ({"sparsity": 0.5, "schedule": "linear"}, "'linear'"),
+        ({"sparsity": 0.5, "pattern": "channels"}, "N:M with N below M, not 'channels'"),
+        ({"sparsity": 0.5, "pattern": "4:2"}, "N:M with N below M, not '4:2'"),
+        ({"sparsity": 0.5, "pattern": "0:4"}, "N:M with N below M, not '0:4'"),
+        ({"sparsity": 0.9, "pattern": "2:4"}, "2:4 is a sparsity of 0.5, not 0.9"),
+    ],
+)
+def test_prunings_outside_their_range(fields, message):
+    with pytest.raises(InputError, match=message):
+        Pruning(**fields)
+
+
+def test_the_gradual_schedule_is_zhu_and_guptas():
+    """Equation 1 with an initial sparsity of 0: 1 - (1 - t)^3, t over the first half of the training."""
+    ramps = [Pruning(0.9).ramp(done) for done in (0, 0.125, 0.25, 0.375, 0.5, 0.75, 1)]
+    assert ramps == [0, 37 / 64, 7 / 8, 63 / 64, 1, 1, 1]
+    assert Pruning(0.9, schedule="one-shot").ramp(0) == 1
+
+
+def test_json_without_pruning_is_that_of_older_designs():
+    assert "pruning" not in FULL.to_json()
+    assert Design.from_json(FULL.to_json()).pruning is None
+    data = dataclasses.replace(FULL, pruning=Pruning(0.5)).to_json()
+    data["pruning"]["granularity"] = "filter"
+    with pytest.raises(InputError, match="granularity"):
+        Design.from_json(data)
 
 
 @pytest.mark.parametrize("missing", ["backbone", "width", "schemes", "recipe"])

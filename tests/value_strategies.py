@@ -4,7 +4,7 @@ from typing import get_args
 
 from hypothesis import strategies as st
 
-from greenshift.design import Design, Optimization, OptimizerName, Recipe, ScheduleName
+from greenshift.design import Design, Optimization, OptimizerName, Pruning, Recipe, ScheduleName
 from greenshift.schemes import Depth, Shift, Uniform
 
 shifts = st.builds(
@@ -37,10 +37,23 @@ recipes = st.builds(
     augment=st.sampled_from(["none", "crop", "crop-flip"]),
     label_smoothing=st.floats(0, 0.5),
 )
+prunings = st.one_of(
+    st.builds(
+        Pruning,
+        sparsity=st.floats(0.01, 0.99),
+        schedule=st.sampled_from(["one-shot", "gradual"]),
+        keep_first=st.booleans(),
+        keep_last=st.booleans(),
+    ),
+    st.integers(2, 16).flatmap(
+        lambda size: st.integers(1, size - 1).map(lambda kept: Pruning(1 - kept / size, f"{kept}:{size}"))
+    ),
+)
 designs = st.builds(
     Design,
     backbone=st.sampled_from(["resnet20", "tiny_cnn", "timm:resnet18", "mine.nets:Net"]),
     width=st.floats(0.1, 4),
     schemes=st.lists(st.tuples(keys, schemes), max_size=4).map(tuple),
     recipe=recipes,
+    pruning=st.one_of(st.none(), prunings),
 )

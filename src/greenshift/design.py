@@ -1,8 +1,9 @@
-"""A design is data: backbone, schemes and training recipe, frozen, as JSON, with a hash."""
+"""A design is data: backbone, schemes, pruning and training recipe, frozen, as JSON, with a hash."""
 
 import dataclasses
 import hashlib
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -11,6 +12,7 @@ from greenshift.schemes import LayerKey, Scheme, parse_key, scheme_from_json, sc
 
 OptimizerName = Literal["SGD", "Adam", "Adagrad", "Adadelta", "RMSprop", "RAdam", "Ranger"]
 ScheduleName = Literal["constant", "step", "cosine"]
+PRUNING_ENDS = 0.5  # share of the epochs after which the masks of a gradual pruning are fixed
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,66 @@ class Recipe:
 
 
 @dataclass(frozen=True)
+class Pruning:
+    """Which share of the weights of convolutions and linear layers is zero, and when they become zero.
+
+    It belongs to the design and not to a layer's scheme: unstructured pruning ranks the weights of all
+    layers together, so that no layer alone says how many of its own stay.
+
+    Attributes:
+        sparsity: Share of the weights of the pruned layers that are zero, above 0 and below 1. For N:M
+            it has to be 1 - N/M, to 0.005.
+        pattern: `unstructured` removes the weights of smallest magnitude wherever they are; `N:M`, such
+            as `2:4`, leaves at most N of every M consecutive inputs of an output (Mishra et al.,
+            arXiv 2104.08378; Zhou et al., arXiv 2102.04010).
+        schedule: `one-shot` prunes before the first step; `gradual` over the first half of
+            `Recipe.epochs` by the cubic schedule of Zhu and Gupta (arXiv 1710.01878, equation 1), so
+            that a training that ends before has not reached the sparsity.
+        keep_first: Leave the first convolution whole.
+        keep_last: Leave the last linear layer whole.
+    """
+
+    sparsity: float
+    pattern: str = "unstructured"
+    schedule: Literal["one-shot", "gradual"] = "gradual"
+    keep_first: bool = False
+    keep_last: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        if not 0 < self.sparsity < 1:
+            raise InputError(f"pruning: sparsity must be above 0 and below 1, not {self.sparsity}")
+        if self.schedule not in ("one-shot", "gradual"):
+            raise InputError(f"pruning: schedule is 'one-shot' or 'gradual', not '{self.schedule}'")
+        if self.pattern == "unstructured":
+            return
+        match = re.fullmatch(r"([1-9]\d*):([1-9]\d*)", self.pattern)
+        if match is None or int(match[1]) >= int(match[2]):
+            raise InputError(f"pruning: pattern is 'unstructured' or N:M with N below M, not '{self.pattern}'")
+        share = 1 - int(match[1]) / int(match[2])
+        if abs(self.sparsity - share) > 0.005:
+            raise InputError(f"pruning: {self.pattern} is a sparsity of {share:.4g}, not {self.sparsity}")
+
+    @property
+    def group(self) -> tuple[int, int] | None:
+        """N and M of the pattern, None if it is unstructured."""
+        if self.pattern == "unstructured":
+            return None
+        kept, size = self.pattern.split(":")
+        return int(kept), int(size)
+
+    def ramp(self, fraction_done: float) -> float:
+        """Share of the final sparsity that is due at a point of the training.
+
+        Args:
+            fraction_done: Share of the steps of `Recipe.epochs` that are done, 0 to 1.
+        """
+        if self.schedule == "one-shot":
+            return 1.0
+        return 1.0 - (1.0 - min(fraction_done / PRUNING_ENDS, 1.0)) ** 3
+
+
+@dataclass(frozen=True)
 class Design:
     """One network and how it is trained, without its weights.
 
@@ -85,12 +147,14 @@ class Design:
         width: Width multiplier of the backbone's channels.
         schemes: Pairs of layer key and scheme; the first key that matches a layer decides.
         recipe: The training recipe.
+        pruning: Weights to remove, or None; left out of the JSON form where there is none.
     """
 
     backbone: str
     width: float = 1.0
     schemes: tuple[tuple[LayerKey, Scheme], ...] = ()
     recipe: Recipe = field(default_factory=Recipe)
+    pruning: Pruning | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the design as a JSON object; `from_json` is the inverse."""
@@ -99,6 +163,8 @@ class Design:
             "width": self.width,
             "schemes": [{"layers": str(key), **scheme_to_json(scheme)} for key, scheme in self.schemes],
             "recipe": dataclasses.asdict(self.recipe),
+            # Designs without pruning keep the digests that they had before there was any.
+            **({} if self.pruning is None else {"pruning": dataclasses.asdict(self.pruning)}),
         }
 
     @staticmethod
@@ -120,6 +186,7 @@ class Design:
                 width=data["width"],
                 schemes=tuple(schemes),
                 recipe=Recipe(optimization=optimization, **recipe),
+                pruning=Pruning(**data["pruning"]) if data.get("pruning") is not None else None,
             )
         except (KeyError, TypeError) as error:
             raise InputError(f"design: {error} in {json.dumps(data)[:200]}") from error

@@ -16,6 +16,7 @@ from greenshift.compress import weighted_layers as list_weighted_layers
 from greenshift.compress.convert import assign_schemes
 from greenshift.compress.handlers import storage_of
 from greenshift.compress.profiling import Step, profile_steps, trace
+from greenshift.compress.prune import add_masks, planned_sparsity
 from greenshift.data import Dataset, Splits, load_dataset, split, train_and_validation
 from greenshift.design import Design, Optimization, Recipe
 from greenshift.models import build_model
@@ -70,17 +71,23 @@ def build_network(design: Design, shape: ImageShape) -> nn.Module:
         shape: Classes and image size.
 
     Returns:
-        The network, converted by the design's schemes, on the CPU.
+        The network, converted by the design's schemes, with the masks of its pruning (which remove
+        nothing yet), on the CPU.
     """
     model = build_model(design.backbone, width=design.width, **dataclasses.asdict(shape))
     return apply_schemes(model, design, shape)
 
 
 def apply_schemes(model: nn.Module, design: Design, shape: ImageShape) -> nn.Module:
-    """Convert a float network by a design's schemes; without schemes it is returned as it is."""
-    if not design.schemes:
-        return model
-    return convert(model, dict(design.schemes), torch.zeros(2, *shape.input))[0]
+    """Convert a float network by a design's schemes and give it the masks of its pruning.
+
+    Without either it is returned as it is.
+    """
+    if design.schemes:
+        model = convert(model, dict(design.schemes), torch.zeros(2, *shape.input))[0]
+    if design.pruning is not None:
+        add_masks(model, design.pruning)
+    return model
 
 
 def profile_design(design: Design, data: DataChoice) -> NetworkProfile:
@@ -91,12 +98,14 @@ def profile_design(design: Design, data: DataChoice) -> NetworkProfile:
         data: Gives classes and image shape.
 
     Raises:
-        InputError: If a scheme's key selects nothing that can be converted.
+        InputError: If a scheme's key selects nothing that can be converted, or a layer cannot be pruned.
     """
     shape = image_shape(data)
     model, steps = _traced(design.backbone, design.width, shape)
     reports = assign_schemes(model, dict(design.schemes)) if design.schemes else ()
-    return profile_steps(steps, {report.name: storage_of(report.scheme) for report in reports}, shape.input)
+    schemes = {report.name: report.scheme for report in reports}
+    sparsity = {} if design.pruning is None else planned_sparsity(model, design.pruning, schemes)
+    return profile_steps(steps, {name: storage_of(s) for name, s in schemes.items()}, shape.input, sparsity)
 
 
 @lru_cache(maxsize=16)
@@ -196,10 +205,11 @@ def train_design(
     if init is None:
         model = build_network(design, shape)
     else:
-        plain = build_network(dataclasses.replace(design, schemes=()), shape)
+        plain = build_network(dataclasses.replace(design, schemes=(), pruning=None), shape)
         plain.load_state_dict(init)
         model = apply_schemes(plain, design, shape)
     model = model.to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     images = train_and_validation(splits) if final else splits.train
-    training = Training(dataset, images, None if final else splits.validation, design.recipe, seed, compute)
+    validation = None if final else splits.validation
+    training = Training(dataset, images, validation, design.recipe, seed, compute, design.pruning)
     return model, training, train(model, training, epochs, checkpoint=checkpoint, on_epoch=on_epoch)

@@ -3,10 +3,12 @@ import math
 import pytest
 from report_samples import CONFIG, CONSUMED, evaluation, network_cost, reading, study
 
+from greenshift.design import Design, Pruning
 from greenshift.errors import InputError
 from greenshift.records import Evaluation
 from greenshift.report.data import ReportData, dominating, read_selection, report_data
 from greenshift.report.headline import write_headline
+from greenshift.report.wording import describe_design
 
 SELECTION = {
     "trial": 12,
@@ -187,3 +189,10 @@ def test_a_selection_may_say_what_became_of_its_packed_form() -> None:
     packed = {"size_bytes": 25_832, "latency_s": 1.1e-5, "kernel": "vnni", "provenance": "measured"}
     assert read_selection({**SELECTION, "packed": packed}).packed == packed
     assert read_selection(SELECTION).packed is None, "a store that is older than packing"
+
+
+def test_a_pruned_design_is_not_described_as_untouched() -> None:
+    assert describe_design(Design("resnet20")) == "float32"
+    assert describe_design(Design("resnet20", pruning=Pruning(0.9))) == "float32; 0.9 of the weights pruned"
+    half = Design("resnet20", pruning=Pruning(0.5, "2:4"))
+    assert describe_design(half) == "float32; 0.5 of the weights pruned in 2:4"

@@ -2,6 +2,7 @@
 
 from greenshift.compress.convert import ConversionReport, LayerReport, convert, weighted_layers
 from greenshift.compress.profiling import profile
+from greenshift.compress.prune import apply_masks, planned_sparsity, prune, sparsity_of
 from greenshift.schemes import Depth, Shift, Uniform
 
 __all__ = [
@@ -10,7 +11,11 @@ __all__ = [
     "LayerReport",
     "Shift",
     "Uniform",
+    "apply_masks",
     "convert",
+    "planned_sparsity",
     "profile",
+    "prune",
+    "sparsity_of",
     "weighted_layers",
 ]

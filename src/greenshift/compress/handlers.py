@@ -12,6 +12,7 @@ from torch import nn
 
 from greenshift.compress.shift import ShiftConv2d, ShiftLinear, load_float_weight
 from greenshift.compress.uniform import UniformConv2d, UniformLinear
+from greenshift.errors import InputError
 from greenshift.profile import Arithmetic
 from greenshift.schemes import Scheme, Shift, Uniform
 
@@ -42,14 +43,19 @@ class Handler:
         linear: Class in place of `nn.Linear`.
         load: Copies a float weight into the new layer.
         storage: Storage of a layer of the given scheme.
+        zeros: Name of the parameter whose zeros make weights of exactly 0 in a layer of the given
+            scheme; None if the scheme has no such weight, so that it cannot be pruned.
     """
 
     conv: type[nn.Conv2d]
     linear: type[nn.Linear]
     load: Callable[[Any, torch.Tensor], None]
     storage: Callable[[Any], Storage]
+    zeros: Callable[[Any], str | None] = lambda _: None
 
 
+# The buffer of a pruned layer: true where a weight stays.
+MASK = "pruning_mask"
 FLOAT = Storage("float", 32, 32)
 
 
@@ -62,9 +68,20 @@ def _shift_storage(scheme: Shift) -> Storage:
     return Storage("shift", scheme.weight_bits, scheme.act_bits, 1 - scheme.min_exponent)
 
 
+def _uniform_storage(scheme: Uniform) -> Storage:
+    return Storage("int", scheme.weight_bits, scheme.act_bits)
+
+
+def _shift_zeros(scheme: Shift) -> str | None:
+    if scheme.kind == "PS":
+        return "sign"
+    # The original's stochastic rounding fails on the logarithm of zero.
+    return None if scheme.original and scheme.rounding == "stochastic" else "weight"
+
+
 _HANDLERS: dict[type, Handler] = {
-    Shift: Handler(ShiftConv2d, ShiftLinear, load_float_weight, _shift_storage),
-    Uniform: Handler(UniformConv2d, UniformLinear, _copy_weight, lambda s: Storage("int", s.weight_bits, s.act_bits)),
+    Shift: Handler(ShiftConv2d, ShiftLinear, load_float_weight, _shift_storage, _shift_zeros),
+    Uniform: Handler(UniformConv2d, UniformLinear, _copy_weight, _uniform_storage, lambda _: "weight"),
 }
 
 
@@ -73,12 +90,33 @@ def storage_of(scheme: Scheme | None) -> Storage:
     return FLOAT if scheme is None else _HANDLERS[type(scheme)].storage(scheme)
 
 
+def zeros_of(scheme: Scheme | None, name: str) -> str:
+    """Return the name of the parameter whose zeros make a layer's weights exactly 0.
+
+    Args:
+        scheme: The layer's scheme, None for a float layer.
+        name: The layer's name, for the message.
+
+    Raises:
+        InputError: If the scheme has no weight of exactly 0.
+    """
+    parameter = "weight" if scheme is None else _HANDLERS[type(scheme)].zeros(scheme)
+    if parameter is None:
+        raise InputError(f"prune: {name} has no weight of exactly zero under {scheme}; use another scheme there")
+    return parameter
+
+
 def build_layer(layer: nn.Conv2d | nn.Linear, scheme: Scheme) -> nn.Module:
     """Build the layer that replaces a float one, with the same geometry, weights, device and mode.
+
+    Weights that are pruned stay exactly 0, and the mask goes with them.
 
     Args:
         layer: A `torch.nn.Conv2d` or `torch.nn.Linear`; it is not changed.
         scheme: The scheme of the new layer.
+
+    Raises:
+        InputError: If the layer is pruned and the scheme has no weight of exactly 0.
     """
     handler = _HANDLERS[type(scheme)]
     common: dict[str, Any] = {"bias": layer.bias is not None, "device": layer.weight.device, "scheme": scheme}
@@ -93,4 +131,8 @@ def build_layer(layer: nn.Conv2d | nn.Linear, scheme: Scheme) -> nn.Module:
     if layer.bias is not None and new.bias is not None:
         with torch.no_grad():
             new.bias.copy_(layer.bias)
+    mask = getattr(layer, MASK, None)
+    if mask is not None:
+        zeros_of(scheme, "a pruned layer")
+        new.register_buffer(MASK, mask.clone())
     return new.to(layer.weight.dtype).train(layer.training)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from greenshift.compress.handlers import FLOAT, Storage, storage_of
+from greenshift.compress.prune import sparsity_of
 from greenshift.profile import Arithmetic, LayerProfile, NetworkProfile
 
 _BIAS_BYTES = 4
@@ -126,7 +127,7 @@ def trace(model: nn.Module, input_shape: tuple[int, ...]) -> tuple[Step, ...]:
 
 
 def profile(model: nn.Module, input_shape: tuple[int, ...]) -> NetworkProfile:
-    """Profile one inference of a network, converted or not.
+    """Profile one inference of a network, converted or not; its sparsity is that of its pruning masks.
 
     Args:
         model: The network.
@@ -137,11 +138,14 @@ def profile(model: nn.Module, input_shape: tuple[int, ...]) -> NetworkProfile:
         for name, module in model.named_modules()
         if isinstance(module, nn.Conv2d | nn.Linear)
     }
-    return profile_steps(trace(model, input_shape), storages, input_shape)
+    return profile_steps(trace(model, input_shape), storages, input_shape, sparsity_of(model))
 
 
 def profile_steps(
-    steps: tuple[Step, ...], storages: Mapping[str, Storage], input_shape: tuple[int, ...]
+    steps: tuple[Step, ...],
+    storages: Mapping[str, Storage],
+    input_shape: tuple[int, ...],
+    sparsity: Mapping[str, float],
 ) -> NetworkProfile:
     """Profile a traced network whose layers are stored in given ways.
 
@@ -153,13 +157,15 @@ def profile_steps(
         steps: Of `trace`.
         storages: Storage by layer name; layers that are not named are float32.
         input_shape: Shape of one input without the batch dimension.
+        sparsity: Share of zero weights by layer name, 0 for layers that are not named. Zeros are stored
+            like other weights.
     """
     layers: list[LayerProfile] = []
     last: int | None = None
     for step in steps:
         if step.kind in ("conv", "linear"):
             last = len(layers)
-            layers.append(_weighted(step, storages.get(step.name, FLOAT)))
+            layers.append(_weighted(step, storages.get(step.name, FLOAT), sparsity.get(step.name, 0.0)))
         elif step.kind == "norm":
             folds = last is None or layers[last].arithmetic == "float"
             if last is not None and not folds:
@@ -180,7 +186,7 @@ def _elementwise(step: Step, ops: int, parameter_bytes: int) -> LayerProfile:
     )
 
 
-def _weighted(step: Step, storage: Storage) -> LayerProfile:
+def _weighted(step: Step, storage: Storage, sparsity: float) -> LayerProfile:
     outputs = step.output_shape[0] if step.kind == "conv" else step.output_shape[-1]
     positions = math.prod(step.output_shape) // outputs
     # A float scale per output channel is what an integer grid needs; powers of two need none.
@@ -199,6 +205,7 @@ def _weighted(step: Step, storage: Storage) -> LayerProfile:
         parameter_bytes=math.ceil(step.weights * storage.weight_bits / 8) + bias_bytes + scale_bytes,
         weight_levels=storage.weight_levels,
         groups=step.groups,
+        sparsity=sparsity,
     )
 
 

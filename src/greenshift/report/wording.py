@@ -77,7 +77,10 @@ def describe_design(design: Design) -> str:
     """Say in words what is done to a backbone, such as `int8 on all layers`, or `float32` if nothing is."""
     used = [(key, scheme) for key, scheme in design.schemes if not (isinstance(key, Depth) and key.count == 0)]
     parts = [f"{describe_scheme(scheme)} on {describe_layers(key)}" for key, scheme in used] or ["float32"]
-    return "; ".join(parts) + (f"; width {design.width:g}" if design.width != 1 else "")
+    pruning = design.pruning
+    pattern = "" if pruning is None or pruning.group is None else f" in {pruning.pattern}"
+    pruned = "" if pruning is None else f"; {pruning.sparsity:.3g} of the weights pruned{pattern}"
+    return "; ".join(parts) + (f"; width {design.width:g}" if design.width != 1 else "") + pruned
 
 
 def describe_fidelity(fidelity: Mapping[str, float]) -> str:

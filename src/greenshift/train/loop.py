@@ -9,13 +9,16 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from greenshift.compress.prune import apply_masks, prune
 from greenshift.compress.shift import add_shift_decay
 from greenshift.data import Dataset, ImageSet, batches, evaluation_batches, normalise
-from greenshift.design import Recipe
+from greenshift.design import Pruning, Recipe
 from greenshift.records import EpochMetrics
 from greenshift.train.checkpoint import load_checkpoint, save_checkpoint
 from greenshift.train.device import Compute
 from greenshift.train.optimizers import build_optimizer, learning_rate
+
+_PRUNINGS_PER_EPOCH = 10
 
 
 class DivergedError(RuntimeError):
@@ -37,6 +40,7 @@ class Training:
         recipe: Batch size, optimizer, schedule and its horizon, augmentation.
         seed: Seed of shuffling, augmentation and stochastic rounding.
         compute: Device and precision.
+        pruning: Weights to remove, or None; masks that the network has already are kept either way.
     """
 
     dataset: Dataset
@@ -45,6 +49,7 @@ class Training:
     recipe: Recipe
     seed: int
     compute: Compute
+    pruning: Pruning | None = None
 
 
 def train(
@@ -76,6 +81,8 @@ def train(
     """
     optimizer = build_optimizer(model, training.recipe.optimization)
     curve: tuple[EpochMetrics, ...] = ()
+    if training.pruning is not None:
+        prune(model, training.pruning, 0.0)
     if checkpoint is not None and checkpoint.exists():
         curve = load_checkpoint(checkpoint, model, optimizer)
     for epoch in range(len(curve), epochs):
@@ -125,10 +132,19 @@ def _train_epoch(
         loss.backward()
         add_shift_decay(model, recipe.optimization.weight_decay)
         optimizer.step()
+        _prune_after(model, training, epoch, step, steps)
         total_loss += value * len(labels)
         wrong += int((logits.argmax(1) != labels).sum())
         seen += len(labels)
     return total_loss / seen, wrong / seen, lr
+
+
+def _prune_after(model: nn.Module, training: Training, epoch: int, step: int, steps: int) -> None:
+    """Undo what the optimizer did to removed weights, and remove more where the schedule says so."""
+    done = step + 1
+    if training.pruning is not None and (done % max(1, steps // _PRUNINGS_PER_EPOCH) == 0 or done == steps):
+        prune(model, training.pruning, (epoch + done / steps) / training.recipe.epochs)
+    apply_masks(model)
 
 
 def error_rate(model: nn.Module, dataset: Dataset, images: ImageSet, compute: Compute) -> float:
