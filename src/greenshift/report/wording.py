@@ -74,10 +74,11 @@ def describe_layers(key: LayerKey) -> str:
 
 
 def describe_design(design: Design) -> str:
-    """Say in words what is done to a backbone, such as `int8 on all layers`, or `float32` if nothing is."""
+    """Say in words what is done to a backbone, such as `int8 on all layers; distilled`, or `float32` if nothing is."""
     used = [(key, scheme) for key, scheme in design.schemes if not (isinstance(key, Depth) and key.count == 0)]
     parts = [f"{describe_scheme(scheme)} on {describe_layers(key)}" for key, scheme in used] or ["float32"]
-    return "; ".join(parts) + (f"; width {design.width:g}" if design.width != 1 else "")
+    parts += [f"width {design.width:g}"] * (design.width != 1)
+    return "; ".join(parts + ["distilled"] * (design.recipe.distillation is not None))
 
 
 def describe_fidelity(fidelity: Mapping[str, float]) -> str:

@@ -1,5 +1,6 @@
 """The books of a run: what came of every evaluation and what was consumed, in the store and for the listener."""
 
+import dataclasses
 from collections.abc import Callable
 
 from greenshift.accounts.auto import FACT as AUTO_FACT
@@ -14,6 +15,7 @@ from greenshift.study.ledger import Ledger, used_up
 from greenshift.study.marginal import MarginalReturn, forecast
 from greenshift.study.plan import Plan
 from greenshift.study.standing import Standing
+from greenshift.study.teacher import TEACHER_FACT
 from greenshift.study.values import Event, EventKind, StopReason, StudySummary
 
 STOPPED_FACT = "stopped"
@@ -59,6 +61,7 @@ class Books:
                 "planned_trials": self.planned_trials,
                 STOPPED_FACT: None,
                 "warm_start": self._plan.warm_start.to_json(),
+                TEACHER_FACT: None if self._plan.teacher is None else dataclasses.asdict(self._plan.teacher),
                 **record_setting(),
             }
         )
