@@ -94,13 +94,16 @@ def load_artifact(path: Path) -> Artifact | None:
     return Artifact(model.eval(), design, description)
 
 
-def load_network(path: Path, shape: ImageShape, backbone: str | None = None) -> Artifact | nn.Module:
+def load_network(
+    path: Path, shape: ImageShape, backbone: str | None = None, *, asked: str = "what is asked for"
+) -> Artifact | nn.Module:
     """Read a trained network from an artifact, or from the weights of a float32 backbone alone.
 
     Args:
         path: An artifact, or weights (safetensors or a torch state dict) of `backbone`.
         shape: Classes and image size that it is wanted for.
         backbone: Model name; may be None for an artifact, which knows its own.
+        asked: What the images of that shape are called in an error.
 
     Returns:
         The artifact, or the network if the file holds weights alone; on the CPU.
@@ -122,9 +125,10 @@ def load_network(path: Path, shape: ImageShape, backbone: str | None = None) -> 
         raise InputError(f"{path}: an artifact of {artifact.design.backbone}, not of {backbone}")
     about = artifact.description
     if (len(about["classes"]), *about["shape"]) != (shape.num_classes, *shape.input):
+        there, here = ("x".join(map(str, size)) for size in (about["shape"], shape.input))
         raise InputError(
-            f"{path}: made for {about['data']} images, {len(about['classes'])} classes of "
-            f"{'x'.join(map(str, about['shape']))}, not {shape.num_classes} of {'x'.join(map(str, shape.input))}"
+            f"{path}: made for {about['data']} images, {len(about['classes'])} classes of {there}; "
+            f"{asked} has {shape.num_classes} of {here}"
         )
     return artifact
 

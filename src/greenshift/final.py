@@ -103,7 +103,7 @@ def checkpoint_error(checkpoint: Path, model: str | None, data: DataChoice, thre
         InputError: If the file does not fit the model or the data, or no model is named where one is needed.
     """
     torch.set_num_threads(threads)
-    found = load_network(checkpoint, image_shape(data), model)
+    found = load_network(checkpoint, image_shape(data), model, asked=data.name)
     dataset, splits = load_splits(data)
     compute = choose_compute("float32")
     network = compute.place(found.model if isinstance(found, Artifact) else found)

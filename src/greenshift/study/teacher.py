@@ -30,3 +30,14 @@ def find_teacher(config: StudyConfig, facts: Mapping[str, Any]) -> TeacherFile |
             f"{teacher.sha256[:12]} instead of {began['sha256'][:12]}); restore it or use another store"
         )
     return teacher
+
+
+def teacher_note(teacher: TeacherFile) -> str:
+    """Say what a search with a teacher should be read with.
+
+    A teacher's outputs on training images carry a trace of whatever else it was trained on.
+    """
+    return (
+        f"teacher: {teacher.path}; if it was trained on the validation images, as one from greenshift select was, "
+        "validation errors may be a little too good (the test error of select is not touched by that)"
+    )
