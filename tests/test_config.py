@@ -25,6 +25,8 @@ FULL = StudyConfig(
     data_dir='/data/with "quotes" and \\ and \t',
     model="package.module:größe",
     target="asic-45nm",
+    teacher="runs/a/trial-3.pt",
+    teacher_model="resnet56",
     warm_start=("runs/a, with a comma", "runs/b"),
     prior={"lr": 0.05, "weight_bits": 4, "odd name": "PS"},
     fidelity="shift_depth",
@@ -82,6 +84,7 @@ def test_unknown_key_names_the_closest():
         ({"seed": True}, "seed must be a whole number, not True"),
         ({"seed": -1}, "seed must be between"),
         ({"warm_start": "runs/a"}, "warm_start must be a list of texts"),
+        ({"teacher_model": "resnet56"}, "teacher_model resnet56 has no teacher; name its file with teacher"),
         ({"prior": "lr=0.1"}, "prior must be a table of texts and numbers, not 'lr=0.1'"),
         ({"prior": {"lr": [0.1]}}, "prior must be a table of texts and numbers"),
         ({"prior": {"lr": True}}, "prior must be a table of texts and numbers"),
@@ -198,6 +201,7 @@ def test_identity_is_what_makes_a_study():
     )
     assert identity(same) == identity(dataclasses.replace(FULL, objectives=("error",)))
     changes = {"seed": 1, "target": "cortex-m0", "max_energy": None, "validation_share": 0.5, "prior": None}
+    changes |= {"teacher": "b.pt", "teacher_model": "resnet20"}
     for field, value in changes.items():
         assert identity(dataclasses.replace(FULL, **{field: value})) != identity(FULL)
 

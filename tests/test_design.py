@@ -6,7 +6,7 @@ import json
 import pytest
 from hypothesis import given
 
-from greenshift.design import Design, Optimization, Pruning, Recipe
+from greenshift.design import Design, Distillation, Optimization, Pruning, Recipe
 from greenshift.errors import InputError
 from greenshift.schemes import Depth, Shift
 from value_strategies import designs
@@ -129,3 +129,32 @@ def test_reading_leaves_the_data_alone():
     before = json.dumps(data)
     Design.from_json(data)
     assert json.dumps(data) == before
+
+
+def test_distillation_is_part_of_a_design_and_absent_from_one_without():
+    distilled = dataclasses.replace(FULL, recipe=dataclasses.replace(FULL.recipe, distillation=Distillation(2.0, 0.9)))
+    assert distilled.to_json()["recipe"]["distillation"] == {"temperature": 2.0, "weight": 0.9}
+    assert distilled.digest != FULL.digest
+    assert "distillation" not in FULL.to_json()["recipe"]
+    assert Distillation() == Distillation(4.0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"temperature": 0.0}, "temperature must be a number above 0, not 0.0"),
+        ({"temperature": float("inf")}, "temperature"),
+        ({"weight": -0.1}, r"weight must be in \[0, 1\], not -0.1"),
+        ({"weight": 1.5}, "weight"),
+    ],
+)
+def test_distillation_out_of_range_is_refused(fields, message):
+    with pytest.raises(InputError, match=message):
+        Distillation(**fields)
+
+
+def test_an_unknown_field_of_distillation_is_refused():
+    data = FULL.to_json()
+    data["recipe"]["distillation"] = {"temperature": 4.0, "alpha": 0.5}
+    with pytest.raises(InputError, match="alpha"):
+        Design.from_json(data)

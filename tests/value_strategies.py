@@ -4,7 +4,7 @@ from typing import get_args
 
 from hypothesis import strategies as st
 
-from greenshift.design import Design, Optimization, OptimizerName, Pruning, Recipe, ScheduleName
+from greenshift.design import Design, Distillation, Optimization, OptimizerName, Pruning, Recipe, ScheduleName
 from greenshift.schemes import Depth, Shift, Uniform
 
 shifts = st.builds(
@@ -36,6 +36,7 @@ recipes = st.builds(
     optimization=optimizations,
     augment=st.sampled_from(["none", "crop", "crop-flip"]),
     label_smoothing=st.floats(0, 0.5),
+    distillation=st.none() | st.builds(Distillation, st.floats(0.1, 20), st.floats(0, 1)),
 )
 prunings = st.one_of(
     st.builds(

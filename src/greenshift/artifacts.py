@@ -1,6 +1,8 @@
-"""A trained network as one safetensors file: weights, design and everything needed to use it."""
+"""A trained network as one safetensors file: weights, design and everything needed to use it, also as a teacher."""
 
+import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +11,11 @@ from torch import nn
 
 from greenshift import __version__
 from greenshift.data import Dataset
-from greenshift.design import Design
+from greenshift.design import Design, Recipe
 from greenshift.errors import InputError
-from greenshift.networks import ImageShape, build_network
+from greenshift.models import build_model, load_weights
+from greenshift.networks import ImageShape, build_network, image_shape, load_splits
+from greenshift.records import DataChoice, TeacherFile, file_sha256
 from greenshift.train.checkpoint import read_tensors, write_tensors
 
 FORMAT = 1
@@ -88,3 +92,89 @@ def load_artifact(path: Path) -> Artifact | None:
         problem = " ".join(str(error).split())[:300]
         raise InputError(f"{path}: its weights do not fit its design: {problem}") from error
     return Artifact(model.eval(), design, description)
+
+
+def load_network(
+    path: Path, shape: ImageShape, backbone: str | None = None, *, asked: str = "what is asked for"
+) -> Artifact | nn.Module:
+    """Read a trained network from an artifact, or from the weights of a float32 backbone alone.
+
+    Args:
+        path: An artifact, or weights (safetensors or a torch state dict) of `backbone`.
+        shape: Classes and image size that it is wanted for.
+        backbone: Model name; may be None for an artifact, which knows its own.
+        asked: What the images of that shape are called in an error.
+
+    Returns:
+        The artifact, or the network if the file holds weights alone; on the CPU.
+
+    Raises:
+        InputError: If the file is missing or damaged, does not fit the shape or the backbone, or no backbone
+            is named where one is needed.
+    """
+    if not path.is_file():
+        raise InputError(f"checkpoint {path}: there is no such file")
+    artifact = load_artifact(path) if path.suffix == ".safetensors" else None
+    if artifact is None:
+        if backbone is None:
+            raise InputError(f"{path}: plain weights do not name their model; add --model (--teacher-model)")
+        network = build_model(backbone, **dataclasses.asdict(shape))
+        load_weights(network, path)
+        return network
+    if backbone not in (None, artifact.design.backbone):
+        raise InputError(f"{path}: an artifact of {artifact.design.backbone}, not of {backbone}")
+    about = artifact.description
+    if (len(about["classes"]), *about["shape"]) != (shape.num_classes, *shape.input):
+        there, here = ("x".join(map(str, size)) for size in (about["shape"], shape.input))
+        raise InputError(
+            f"{path}: made for {about['data']} images, {len(about['classes'])} classes of {there}; "
+            f"{asked} has {shape.num_classes} of {here}"
+        )
+    return artifact
+
+
+def load_teacher(
+    path: Path, shape: ImageShape, backbone: str | None = None, *, classes: Sequence[str] | None = None
+) -> nn.Module:
+    """Read a network to distil from.
+
+    Args:
+        path: An artifact, or weights of `backbone`, as for `load_network`.
+        shape: Classes and image size of the student's images.
+        backbone: Model name of weights alone.
+        classes: Names of the student's classes by label, to be held against an artifact's; None to trust it.
+
+    Returns:
+        The network on the CPU, in evaluation mode.
+
+    Raises:
+        InputError: As `load_network`, or if an artifact's classes have other names or another order.
+    """
+    try:
+        found = load_network(path, shape, backbone)
+    except InputError as error:
+        raise InputError(f"teacher: {error}") from error
+    if not isinstance(found, Artifact):
+        return found.eval()
+    if classes is not None and found.description["classes"] != list(classes):
+        raise InputError(
+            f"teacher: {path}: trained on {found.description['data']}, whose classes have other names or another "
+            "order; name one that was trained on the study's classes"
+        )
+    return found.model
+
+
+def teacher_for(recipe: Recipe, teacher: TeacherFile | None, data: DataChoice) -> nn.Module | None:
+    """Return the network that a recipe learns from in a study, None if it learns from the labels alone.
+
+    Raises:
+        InputError: As `load_teacher`, or if the file is not what it was when the study began.
+    """
+    if teacher is None or recipe.distillation is None:
+        return None
+    if file_sha256(teacher.path) != teacher.sha256:
+        raise InputError(
+            f"teacher: {teacher.path} has changed since the study began; restore it, or begin a study in another store"
+        )
+    classes = load_splits(data)[0].classes
+    return load_teacher(Path(teacher.path), image_shape(data), teacher.backbone, classes=classes)

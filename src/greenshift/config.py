@@ -51,6 +51,8 @@ class StudyConfig:
     model: Annotated[str, "model name, timm:NAME or package.module:factory"] = "tiny_cnn"
     target: Annotated[str, "device of the cost model: a name of the catalog or a TOML file"] = "cortex-m4"
     space: Annotated[str, "search space"] = "paper"
+    teacher: Annotated[str | None, "file of a trained network that every trial learns from; baselines do not"] = None
+    teacher_model: Annotated[str | None, "model of the teacher if its file holds weights alone"] = None
     optimizer: Annotated[str, "search method"] = "freezethaw"
     warm_start: Annotated[tuple[str, ...], "run folders of earlier studies whose fronts the search begins with"] = ()
     prior: Annotated[Mapping[str, Any] | None, "values believed to be good, by hyperparameter, such as lr=0.1"] = None
@@ -213,6 +215,8 @@ def _check_ranges(config: StudyConfig) -> None:
             raise InputError(f"{name} must be at least 1, not {value}")
     if not 0 <= config.seed < 2**32:
         raise InputError(f"seed must be between 0 and {2**32 - 1}, not {config.seed}")
+    if config.teacher_model is not None and config.teacher is None:
+        raise InputError(f"teacher_model {config.teacher_model} has no teacher; name its file with teacher")
     if config.stop_when_unprofitable and (config.rate is None or config.lifetime is None):
         raise InputError("stop_when_unprofitable: say how much the network will be used; set rate and lifetime")
     missing = [name for name in ("error", "energy_j") if name not in config.objectives]

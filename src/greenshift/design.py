@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import math
 import re
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -53,6 +54,30 @@ class Optimization:
 
 
 @dataclass(frozen=True)
+class Distillation:
+    """How much a network learns from a teacher's outputs besides the labels.
+
+    The loss of a batch is (1 - weight) CE + weight T^2 KL(teacher_T || student_T), where both distributions
+    are softmaxes of logits divided by T (Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural
+    Network", arXiv 1503.02531, section 2; T^2 keeps the gradient's size when T changes).
+
+    Attributes:
+        temperature: T, above 0; the higher, the more the teacher's unlikely classes count.
+        weight: Share of the loss that comes from the teacher, 0 to 1; 0 is plain training.
+    """
+
+    temperature: float = 4.0
+    weight: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        if not (self.temperature > 0 and math.isfinite(self.temperature)):
+            raise InputError(f"distillation: temperature must be a number above 0, not {self.temperature}")
+        if not 0 <= self.weight <= 1:
+            raise InputError(f"distillation: weight must be in [0, 1], not {self.weight}")
+
+
+@dataclass(frozen=True)
 class Recipe:
     """How a network is trained.
 
@@ -62,6 +87,7 @@ class Recipe:
         optimization: The optimizer and its schedule.
         augment: Random crop with 4 pixels of padding and horizontal flip (`crop-flip`), `crop`, or `none`.
         label_smoothing: Share of the target spread over the other classes.
+        distillation: How much is learned from a teacher, or None to learn from the labels alone.
     """
 
     epochs: int = 200
@@ -69,6 +95,7 @@ class Recipe:
     optimization: Optimization = field(default_factory=Optimization)
     augment: Literal["none", "crop", "crop-flip"] = "none"
     label_smoothing: float = 0.0
+    distillation: Distillation | None = None
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -158,11 +185,14 @@ class Design:
 
     def to_json(self) -> dict[str, Any]:
         """Return the design as a JSON object; `from_json` is the inverse."""
+        recipe = dataclasses.asdict(self.recipe)
+        if self.recipe.distillation is None:
+            del recipe["distillation"]  # so that designs from before there was any keep their digest
         return {
             "backbone": self.backbone,
             "width": self.width,
             "schemes": [{"layers": str(key), **scheme_to_json(scheme)} for key, scheme in self.schemes],
-            "recipe": dataclasses.asdict(self.recipe),
+            "recipe": recipe,
             # Designs without pruning keep the digests that they had before there was any.
             **({} if self.pruning is None else {"pruning": dataclasses.asdict(self.pruning)}),
         }
@@ -177,6 +207,8 @@ class Design:
         try:
             recipe = dict(data["recipe"])
             optimization = Optimization(**recipe.pop("optimization"))
+            learned = recipe.pop("distillation", None)
+            distillation = None if learned is None else Distillation(**learned)
             schemes = []
             for entry in data["schemes"]:
                 fields = dict(entry)
@@ -185,7 +217,7 @@ class Design:
                 backbone=data["backbone"],
                 width=data["width"],
                 schemes=tuple(schemes),
-                recipe=Recipe(optimization=optimization, **recipe),
+                recipe=Recipe(optimization=optimization, distillation=distillation, **recipe),
                 pruning=Pruning(**data["pruning"]) if data.get("pruning") is not None else None,
             )
         except (KeyError, TypeError) as error:

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from greenshift.artifacts import teacher_for
 from greenshift.deploy.bench.trained import trained_latency
 from greenshift.energy import carbon_g, meter
 from greenshift.errors import InputError
@@ -40,12 +41,13 @@ def evaluate(task: Task, cpu_watts: float | None = None) -> Evaluation:
                 epochs=task.epochs,
                 seed=task.seed,
                 checkpoint=None if task.checkpoint is None else Path(task.checkpoint),
+                teacher=teacher_for(task.design.recipe, task.teacher, task.data),
             )
             measured, kernel = _measured(model, training, task, cpu_watts)
             objectives = {name: _objective(name, {**modelled, **measured}, curve) for name in task.objectives}
         except DivergedError as error:
             curve, reason = error.curve, str(error)
-        except InputError as error:  # a network that cannot be packed
+        except InputError as error:  # a network that cannot be packed, a teacher that is gone
             reason = str(error)
         except (RuntimeError, MemoryError) as error:
             reason = " ".join([f"{type(error).__name__}:", *str(error).split()])[:300]  # a MemoryError has no text

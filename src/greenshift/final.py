@@ -7,13 +7,11 @@ from pathlib import Path
 
 import torch
 
-from greenshift.artifacts import load_artifact, save_artifact
+from greenshift.artifacts import Artifact, load_network, save_artifact, teacher_for
 from greenshift.design import Design
 from greenshift.energy import Reading, meter
-from greenshift.errors import InputError
-from greenshift.models import build_model, load_weights
 from greenshift.networks import image_shape, load_splits, train_design
-from greenshift.records import DataChoice
+from greenshift.records import DataChoice, TeacherFile
 from greenshift.train import choose_compute, error_rate
 
 
@@ -51,6 +49,7 @@ def retrain(
     artifact: Path,
     *,
     epochs: int,
+    teacher: TeacherFile | None = None,
     threads: int = 1,
     cpu_watts: float | None = None,
     on_seed: Callable[[int, float], None] | None = None,
@@ -63,22 +62,26 @@ def retrain(
         seeds: At least one seed.
         artifact: Where to write the network of the first seed.
         epochs: Epochs of each training.
+        teacher: What the network learns from if the design's recipe distils.
         threads: Threads for tensor arithmetic.
         cpu_watts: Watts of a busy core where there is no counter.
         on_seed: Called with every seed and its test error.
 
     Raises:
         DivergedError: If a training diverges.
+        InputError: If the design distils and its teacher is missing or does not fit.
     """
     torch.set_num_threads(threads)
     dataset, splits = load_splits(data)
+    about = {} if teacher is None or design.recipe.distillation is None else {"teacher_sha256": teacher.sha256}
     errors: list[float] = []
     with meter(cpu_watts) as metered:
+        learned_from = teacher_for(design.recipe, teacher, data)
         for seed in seeds:
-            model, training, _ = train_design(design, data, epochs=epochs, seed=seed, final=True)
+            model, training, _ = train_design(design, data, epochs=epochs, seed=seed, final=True, teacher=learned_from)
             errors.append(error_rate(model, dataset, splits.test, training.compute))
             if len(errors) == 1:
-                save_artifact(artifact, model, design, dataset, {"seed": seed, "test_error": errors[0]})
+                save_artifact(artifact, model, design, dataset, {"seed": seed, "test_error": errors[0], **about})
             if on_seed is not None:
                 on_seed(seed, errors[-1])
     return FinalResult(tuple(seeds), tuple(errors), artifact, metered.reading)
@@ -99,27 +102,9 @@ def checkpoint_error(checkpoint: Path, model: str | None, data: DataChoice, thre
     Raises:
         InputError: If the file does not fit the model or the data, or no model is named where one is needed.
     """
-    if not checkpoint.is_file():
-        raise InputError(f"checkpoint {checkpoint}: there is no such file")
     torch.set_num_threads(threads)
-    shape = image_shape(data)
-    artifact = load_artifact(checkpoint) if checkpoint.suffix == ".safetensors" else None
-    if artifact is not None:
-        if model is not None and model != artifact.design.backbone:
-            raise InputError(f"{checkpoint}: an artifact of {artifact.design.backbone}, not of {model}")
-        if tuple(artifact.description["shape"]) != shape.input:
-            raise InputError(
-                f"{checkpoint}: made for {artifact.description['data']} images, which {data.name}'s are not"
-            )
-        network = artifact.model
-    elif model is None:
-        raise InputError(f"{checkpoint}: plain weights do not name their model; add --model")
-    else:
-        network = build_model(
-            model, num_classes=shape.num_classes, in_channels=shape.in_channels, image_size=shape.image_size
-        )
-        load_weights(network, checkpoint)
+    found = load_network(checkpoint, image_shape(data), model, asked=data.name)
     dataset, splits = load_splits(data)
     compute = choose_compute("float32")
-    network = network.to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = compute.place(found.model if isinstance(found, Artifact) else found)
     return error_rate(network, dataset, splits.test, compute), len(splits.test)

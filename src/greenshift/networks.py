@@ -178,6 +178,7 @@ def train_design(
     final: bool = False,
     checkpoint: Path | None = None,
     init: dict[str, Any] | None = None,
+    teacher: nn.Module | None = None,
     on_epoch: Callable[[EpochMetrics], None] | None = None,
 ) -> tuple[nn.Module, Training, tuple[EpochMetrics, ...]]:
     """Build a design and train it.
@@ -190,6 +191,7 @@ def train_design(
         final: Train on training and validation images together, as for a network to ship.
         checkpoint: File to resume from and to write.
         init: Float weights to start from, before the conversion.
+        teacher: Network to learn from, if the recipe distils; moved to the training's device.
         on_epoch: Called after every epoch.
 
     Returns:
@@ -197,19 +199,24 @@ def train_design(
 
     Raises:
         DivergedError: If the training diverges.
+        InputError: If the recipe distils and there is no teacher, or one that does not fit the data.
     """
     dataset, splits = load_splits(data)
     torch.manual_seed(seed)
     compute = choose_compute()
-    shape = image_shape(data)
-    if init is None:
-        model = build_network(design, shape)
-    else:
-        plain = build_network(dataclasses.replace(design, schemes=(), pruning=None), shape)
-        plain.load_state_dict(init)
-        model = apply_schemes(plain, design, shape)
-    model = model.to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = compute.place(_initialised(design, image_shape(data), init))
+    if teacher is not None:
+        teacher = compute.place(teacher)
     images = train_and_validation(splits) if final else splits.train
     validation = None if final else splits.validation
     training = Training(dataset, images, validation, design.recipe, seed, compute, design.pruning)
-    return model, training, train(model, training, epochs, checkpoint=checkpoint, on_epoch=on_epoch)
+    curve = train(model, training, epochs, teacher=teacher, checkpoint=checkpoint, on_epoch=on_epoch)
+    return model, training, curve
+
+
+def _initialised(design: Design, shape: ImageShape, init: dict[str, Any] | None) -> nn.Module:
+    if init is None:
+        return build_network(design, shape)
+    plain = build_network(dataclasses.replace(design, schemes=(), pruning=None), shape)
+    plain.load_state_dict(init)
+    return apply_schemes(plain, design, shape)

@@ -1,12 +1,15 @@
 """Records of what was done: the task that is evaluated and the evaluation that comes back."""
 
 import dataclasses
+import hashlib
 import time
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from greenshift.config import StudyConfig
 from greenshift.design import Design
 from greenshift.energy.reading import Reading
+from greenshift.errors import InputError
 from greenshift.objectives import Provenance
 
 Role = Literal["trial", "baseline"]
@@ -33,6 +36,45 @@ class DataChoice:
 
 
 @dataclass(frozen=True)
+class TeacherFile:
+    """A file of weights that networks learn from, and what it held when the study began.
+
+    Attributes:
+        path: An artifact of `greenshift select`, or weights alone.
+        backbone: Model of weights alone, or None for an artifact, which knows its own.
+        sha256: Hex digest of the file.
+    """
+
+    path: str
+    backbone: str | None
+    sha256: str
+
+    @staticmethod
+    def of(config: StudyConfig) -> "TeacherFile | None":
+        """Return the teacher of a study as it is on disk now, None if it has none.
+
+        Raises:
+            InputError: If the file cannot be read.
+        """
+        if config.teacher is None:
+            return None
+        return TeacherFile(config.teacher, config.teacher_model, file_sha256(config.teacher))
+
+
+def file_sha256(path: str) -> str:
+    """Return the SHA-256 of a teacher's file in hex.
+
+    Raises:
+        InputError: If the file cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"teacher: {path} cannot be read ({error.strerror}); name a file of weights") from error
+
+
+@dataclass(frozen=True)
 class Task:
     """One training at one fidelity, complete: a worker needs nothing else.
 
@@ -51,6 +93,7 @@ class Task:
         checkpoint: File to resume from if it exists, and to write after every epoch, or None.
         carbon_intensity_g_per_kwh: Grid intensity for `emissions_g`.
         max_size_bytes: Storage that the target's kernels may fill, or None for all that it has.
+        teacher: What the network learns from if its recipe distils, or None.
     """
 
     trial: int
@@ -67,6 +110,7 @@ class Task:
     checkpoint: str | None = None
     carbon_intensity_g_per_kwh: float = 381.0
     max_size_bytes: float | None = None
+    teacher: TeacherFile | None = None
 
 
 @dataclass(frozen=True)

@@ -192,6 +192,7 @@ def test_what_the_table_fixes_is_filled_in(study):
         ({"workers": 2}, "workers 2 contradicts .* no honest order"),
         ({"baselines": True}, "the table holds no baselines"),
         ({"cpu_watts": 7.0}, "cpu_watts 7.0 contradicts"),
+        ({"teacher": "t.safetensors"}, "teacher t.safetensors contradicts"),
         ({"data_dir": "/data"}, "nothing is read but the table"),
         ({"space": "other"}, "space other contradicts"),
     ],

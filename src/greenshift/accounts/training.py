@@ -9,7 +9,7 @@ from greenshift.amounts import Amount
 from greenshift.config import StudyConfig
 from greenshift.energy import meter
 from greenshift.errors import InputError
-from greenshift.records import DataChoice
+from greenshift.records import DataChoice, TeacherFile
 from greenshift.targets.uncertainty import product_factor
 
 _PROBE_IMAGES = 512
@@ -53,7 +53,8 @@ def metered_training(config: StudyConfig) -> Training:
     """
     import torch
 
-    from greenshift.design import Design, Recipe
+    from greenshift.artifacts import teacher_for
+    from greenshift.design import Design, Distillation, Recipe
     from greenshift.networks import epochs_range, load_splits, train_design
 
     torch.set_num_threads(config.threads)
@@ -61,10 +62,11 @@ def metered_training(config: StudyConfig) -> Training:
     images = len(load_splits(data)[1].train)
     probe = dataclasses.replace(data, train_limit=min(images, _PROBE_IMAGES))
     epochs = config.fidelity_max if config.fidelity == "epochs" and config.fidelity_max else config.epochs
-    design = Design(config.model, recipe=Recipe(epochs=1))
-    train_design(design, probe, epochs=1, seed=0)
+    recipe = Recipe(epochs=1, distillation=None if config.teacher is None else Distillation())
+    design, teacher = Design(config.model, recipe=recipe), teacher_for(recipe, TeacherFile.of(config), data)
+    train_design(design, probe, epochs=1, seed=0, teacher=teacher)
     with meter(config.cpu_watts) as metered:
-        train_design(design, probe, epochs=1, seed=0)
+        train_design(design, probe, epochs=1, seed=0, teacher=teacher)
     reading = metered.reading
     if reading.energy_j is None:
         raise InputError("plan: no energy can be metered here; give that of one training")

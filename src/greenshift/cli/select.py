@@ -1,6 +1,7 @@
 """`greenshift select`: take one point of the front, train it for good, and test it once."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from greenshift.config import StudyConfig
 from greenshift.errors import InputError, StudyError
 from greenshift.objectives import get_objectives, parse_constraint
 from greenshift.quantities import format_error, format_objective, format_quantity
-from greenshift.records import DataChoice, Evaluation
+from greenshift.records import DataChoice, Evaluation, TeacherFile
 from greenshift.report.wording import describe_design
 from greenshift.selection import choose
 from greenshift.store import Store
@@ -48,11 +49,11 @@ def select(
     }
     with Store.open(store) as opened:
         config, evaluations = opened.config(), opened.evaluations()
-        float32, earlier = opened.facts().get("float32", {}), opened.selections()
+        facts, earlier = opened.facts(), opened.selections()
     bounds = [parse_constraint(name, text) for name, text in texts.items() if text is not None]
     if trial is not None and bounds:
         raise InputError("select: give either --trial or bounds, not both")
-    limits = {bound.objective: bound.limit(float32) for bound in bounds}
+    limits = {bound.objective: bound.limit(facts.get("float32", {})) for bound in bounds}
     chosen = choose(evaluations, get_objectives(config.objectives), trial=trial, limits=limits)
     selection = next((s for s in earlier if s["trial"] == chosen.trial), None)
     repeated = selection is not None
@@ -60,7 +61,7 @@ def select(
         artifact = output or store / f"trial-{chosen.trial}.safetensors"
         _check_place(artifact)
         with Store.create(store, config) as writer:  # first, so that nothing is trained that cannot be recorded
-            selection = _retrain(chosen, config, seeds, artifact)
+            selection = _retrain(chosen, config, _teacher(facts), seeds, artifact)
             selection["packed"] = _pack(artifact, config)
             writer.record_selection(selection)
     if as_json:
@@ -76,7 +77,14 @@ def _check_place(artifact: Path) -> None:
         raise InputError(f"select: {artifact} cannot be written; name a file in a folder that exists with --output")
 
 
-def _retrain(chosen: Evaluation, config: StudyConfig, seeds: int, artifact: Path) -> dict[str, Any]:
+def _teacher(facts: Mapping[str, Any]) -> TeacherFile | None:
+    known = facts.get("teacher")
+    return None if known is None else TeacherFile(**known)
+
+
+def _retrain(
+    chosen: Evaluation, config: StudyConfig, teacher: TeacherFile | None, seeds: int, artifact: Path
+) -> dict[str, Any]:
     from greenshift.final import retrain
     from greenshift.train import DivergedError
 
@@ -88,6 +96,7 @@ def _retrain(chosen: Evaluation, config: StudyConfig, seeds: int, artifact: Path
             range(config.seed, config.seed + seeds),
             artifact,
             epochs=chosen.design.recipe.epochs,
+            teacher=teacher,
             threads=config.threads,
             cpu_watts=config.cpu_watts,
             on_seed=lambda seed, error: typer.echo(f"seed {seed}: test error {format_error(error)}", err=True),

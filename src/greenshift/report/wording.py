@@ -74,13 +74,14 @@ def describe_layers(key: LayerKey) -> str:
 
 
 def describe_design(design: Design) -> str:
-    """Say in words what is done to a backbone, such as `int8 on all layers`, or `float32` if nothing is."""
+    """Say in words what is done to a backbone, such as `int8 on all layers; distilled`, or `float32` if nothing is."""
     used = [(key, scheme) for key, scheme in design.schemes if not (isinstance(key, Depth) and key.count == 0)]
     parts = [f"{describe_scheme(scheme)} on {describe_layers(key)}" for key, scheme in used] or ["float32"]
-    pruning = design.pruning
-    pattern = "" if pruning is None or pruning.group is None else f" in {pruning.pattern}"
-    pruned = "" if pruning is None else f"; {pruning.sparsity:.3g} of the weights pruned{pattern}"
-    return "; ".join(parts) + (f"; width {design.width:g}" if design.width != 1 else "") + pruned
+    parts += [f"width {design.width:g}"] * (design.width != 1)
+    if design.pruning is not None:
+        pattern = "" if design.pruning.group is None else f" in {design.pruning.pattern}"
+        parts.append(f"{design.pruning.sparsity:.3g} of the weights pruned{pattern}")
+    return "; ".join(parts + ["distilled"] * (design.recipe.distillation is not None))
 
 
 def describe_fidelity(fidelity: Mapping[str, float]) -> str:

@@ -1,5 +1,6 @@
 """The books of a run: what came of every evaluation and what was consumed, in the store and for the listener."""
 
+import dataclasses
 from collections.abc import Callable
 
 from greenshift.accounts.auto import FACT as AUTO_FACT
@@ -14,6 +15,7 @@ from greenshift.study.ledger import Ledger, used_up
 from greenshift.study.marginal import MarginalReturn, forecast
 from greenshift.study.plan import Plan
 from greenshift.study.standing import Standing
+from greenshift.study.teacher import TEACHER_FACT, teacher_note
 from greenshift.study.values import Event, EventKind, StopReason, StudySummary
 
 STOPPED_FACT = "stopped"
@@ -59,6 +61,7 @@ class Books:
                 "planned_trials": self.planned_trials,
                 STOPPED_FACT: None,
                 "warm_start": self._plan.warm_start.to_json(),
+                TEACHER_FACT: None if self._plan.teacher is None else dataclasses.asdict(self._plan.teacher),
                 **record_setting(),
             }
         )
@@ -85,9 +88,13 @@ class Books:
         """Write down what the run has consumed, so that little is lost if it is killed, and tell the listener."""
         self._store.update_session(self._ledger.run())
         progress = self.standing.progress(running, self._ledger.total())
-        begins = kind == "begun" and bool(self._plan.warm_start.configurations)
-        note = str(self._plan.warm_start) if begins else None
+        note = self._first_note() if kind == "begun" else None
         self._on_event(Event(kind, progress, task=task, evaluation=evaluation, note=note))
+
+    def _first_note(self) -> str | None:
+        notes = [str(self._plan.warm_start)] if self._plan.warm_start.configurations else []
+        notes += [teacher_note(self._plan.teacher)] if self._plan.teacher is not None else []
+        return "; ".join(notes) or None
 
     def _add(self, evaluation: Evaluation) -> None:
         self.standing.add(evaluation)

@@ -7,15 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from greenshift.config import StudyConfig
-from greenshift.design import Design
+from greenshift.design import Design, Recipe
 from greenshift.energy import Meter, best_meter, session_meter
+from greenshift.errors import InputError
 from greenshift.front import REFERENCE_BASELINE
 from greenshift.profile import NetworkProfile
-from greenshift.records import DataChoice, Evaluation, Task
+from greenshift.records import DataChoice, Evaluation, Task, TeacherFile
 from greenshift.replay import Replay, check_settings, load_table
 from greenshift.space import SearchSpace, make_space
 
 STOPPED = "stopped by a signal"
+
+
+def _no_teacher(_recipe: Recipe, teacher: TeacherFile, _data: DataChoice) -> object:
+    raise InputError(f"teacher: {teacher.path}: what evaluates this study cannot distil; leave it out")
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,7 @@ class Evaluator:
         epochs_range: Fewest and most epochs of a sensible training on a dataset.
         meter: A meter for the whole run, given the watts of a busy core or None; see `Ledger`.
         space: The search space by name, with the keywords of `make_space`.
+        teacher: Loads the network that a recipe distils from, or says in an InputError why that is impossible.
     """
 
     evaluate: Callable[[Task, float | None], Evaluation]
@@ -41,11 +47,12 @@ class Evaluator:
     epochs_range: Callable[[DataChoice], tuple[int, int]]
     meter: Callable[[float | None], Meter] = session_meter
     space: Callable[..., SearchSpace] = make_space
+    teacher: Callable[[Recipe, TeacherFile, DataChoice], object] = _no_teacher
 
 
 def torch_evaluator() -> Evaluator:
     """Return the real functions; imports torch."""
-    from greenshift import evaluate, networks
+    from greenshift import artifacts, evaluate, networks
 
     return Evaluator(
         evaluate=evaluate.evaluate,
@@ -53,6 +60,7 @@ def torch_evaluator() -> Evaluator:
         weighted_layers=networks.weighted_layers,
         baselines=networks.baseline_designs,
         epochs_range=networks.epochs_range,
+        teacher=artifacts.teacher_for,
     )
 
 

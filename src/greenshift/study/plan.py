@@ -6,14 +6,15 @@ from typing import Any
 
 from greenshift.budget import Budget, parse_budget
 from greenshift.config import StudyConfig, constraints
-from greenshift.design import Design, Optimization, Recipe
+from greenshift.design import Design, Distillation, Optimization, Recipe
 from greenshift.errors import InputError
 from greenshift.front import REFERENCE_BASELINE, study_reference
 from greenshift.objectives import HOST_LATENCY, Objective, get_objectives
 from greenshift.optimize import Fidelity, Optimizer, make_fidelity, make_optimizer
-from greenshift.records import DataChoice, Task
+from greenshift.records import DataChoice, Task, TeacherFile
 from greenshift.space import SearchSpace
 from greenshift.study.evaluator import Evaluator
+from greenshift.study.teacher import find_teacher
 from greenshift.study.warm import WarmStart, warm_start
 from greenshift.targets import Cost, Target, cost, load_target
 
@@ -36,6 +37,7 @@ class Plan:
         float32: Cost of the untouched float32 network, by objective.
         limits: Upper bound per constrained objective, in its unit.
         warm_start: What the search begins with.
+        teacher: What trials that distil learn from, or None.
     """
 
     config: StudyConfig
@@ -51,6 +53,7 @@ class Plan:
     float32: dict[str, float]
     limits: dict[str, float]
     warm_start: WarmStart
+    teacher: TeacherFile | None
 
     def design(self, configuration: Mapping[str, Any], fidelity: float | None = None) -> Design:
         """Return the design of a configuration, at full fidelity if none is given."""
@@ -137,6 +140,7 @@ class Plan:
             threads=self.config.threads,
             carbon_intensity_g_per_kwh=self.config.carbon_intensity_g_per_kwh,
             max_size_bytes=self.limits.get("size_bytes"),
+            teacher=self.teacher,
         )
 
 
@@ -163,6 +167,10 @@ def make_plan(config: StudyConfig, evaluator: Evaluator, facts: Mapping[str, Any
     untouched = cost(evaluator.profile(baselines[REFERENCE_BASELINE], data), target)
     bounds = constraints(config)
     float32 = _by_objective(untouched, ("energy_j", "latency_s", "size_bytes", "peak_memory_bytes"))
+    teacher = find_teacher(config, facts)
+    recipe = _recipe(config, epochs)
+    if teacher is not None:
+        evaluator.teacher(recipe, teacher, data)
     space = evaluator.space(config.space, depth=depth, fidelity=config.fidelity, seed=config.seed)
     plan = Plan(
         config=config,
@@ -173,14 +181,22 @@ def make_plan(config: StudyConfig, evaluator: Evaluator, facts: Mapping[str, Any
         fidelity=fidelity,
         objectives=get_objectives(config.objectives),
         budget=parse_budget(config.budget),
-        recipe=Recipe(epochs=epochs, augment=config.augment, optimization=Optimization(schedule=config.schedule)),
+        recipe=recipe,
         baselines=baselines if config.baselines else {},
         float32=float32,
         limits={bound.objective: bound.limit(float32) for bound in bounds},
         warm_start=warm_start(config, space, facts),
+        teacher=teacher,
     )
     plan.optimizer(plan.budget.trials)  # bad input is told before anything is written
     return plan
+
+
+def _recipe(config: StudyConfig, epochs: int) -> Recipe:
+    """Return what the space does not search, the distillation from a teacher included."""
+    distillation = None if config.teacher is None else Distillation()
+    optimization = Optimization(schedule=config.schedule)
+    return Recipe(epochs=epochs, augment=config.augment, optimization=optimization, distillation=distillation)
 
 
 def _check_host(config: StudyConfig) -> None:

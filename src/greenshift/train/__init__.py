@@ -1,6 +1,7 @@
 """Train networks."""
 
 from greenshift.train.device import Compute, Precision, choose_compute
+from greenshift.train.distillation import check_teacher, soft_divergence
 from greenshift.train.loop import DivergedError, Training, error_rate, reestimate_normalisation, train
 
 __all__ = [
@@ -8,8 +9,10 @@ __all__ = [
     "DivergedError",
     "Precision",
     "Training",
+    "check_teacher",
     "choose_compute",
     "error_rate",
     "reestimate_normalisation",
+    "soft_divergence",
     "train",
 ]

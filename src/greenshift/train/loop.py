@@ -16,6 +16,7 @@ from greenshift.design import Pruning, Recipe
 from greenshift.records import EpochMetrics
 from greenshift.train.checkpoint import load_checkpoint, save_checkpoint
 from greenshift.train.device import Compute
+from greenshift.train.distillation import Loss, check_teacher, make_loss
 from greenshift.train.optimizers import build_optimizer, learning_rate
 
 _PRUNINGS_PER_EPOCH = 10
@@ -57,6 +58,7 @@ def train(
     training: Training,
     epochs: int,
     *,
+    teacher: nn.Module | None = None,
     checkpoint: Path | None = None,
     on_epoch: Callable[[EpochMetrics], None] | None = None,
 ) -> tuple[EpochMetrics, ...]:
@@ -70,6 +72,8 @@ def train(
         model: Network on `training.compute.device`; changed in place.
         training: Data, recipe, seed, device.
         epochs: Epochs in total, those in the checkpoint included; at most `recipe.epochs`.
+        teacher: Network to learn from, if the recipe distils, on the same device. It is put into evaluation
+            mode and not part of the checkpoint: a resumed training needs the same one.
         checkpoint: File to resume from if it exists, and to replace after every epoch.
         on_epoch: Called after every epoch.
 
@@ -78,41 +82,57 @@ def train(
 
     Raises:
         DivergedError: If a loss is not finite; carries the curve so far.
+        InputError: If recipe and teacher do not go together (`check_teacher`).
     """
+    check_teacher(training.recipe, teacher, training.dataset, training.compute.device)
+    loss_of = make_loss(training.recipe, teacher)
     optimizer = build_optimizer(model, training.recipe.optimization)
     curve: tuple[EpochMetrics, ...] = ()
     if training.pruning is not None:
         prune(model, training.pruning, 0.0)
     if checkpoint is not None and checkpoint.exists():
         curve = load_checkpoint(checkpoint, model, optimizer)
-    for epoch in range(len(curve), epochs):
-        started = time.perf_counter()
-        loss, train_error, lr = _train_epoch(model, optimizer, training, epoch, curve)
-        val_error = None
-        if training.validation is not None:
-            val_error = error_rate(model, training.dataset, training.validation, training.compute)
-        metrics = EpochMetrics(epoch + 1, loss, train_error, val_error, lr, time.perf_counter() - started)
-        curve = (*curve, metrics)
+    while len(curve) < epochs:
+        curve = (*curve, _epoch(model, optimizer, training, loss_of, curve))
         if checkpoint is not None:
             save_checkpoint(checkpoint, model, optimizer, curve)
         if on_epoch is not None:
-            on_epoch(metrics)
+            on_epoch(curve[-1])
     return curve
+
+
+def _epoch(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    training: Training,
+    loss_of: Loss,
+    curve: tuple[EpochMetrics, ...],
+) -> EpochMetrics:
+    """Train for the epoch after those of the curve, and validate."""
+    started = time.perf_counter()
+    loss, train_error, lr = _train_epoch(model, optimizer, training, loss_of, curve)
+    val_error = _validation_error(model, training)
+    return EpochMetrics(len(curve) + 1, loss, train_error, val_error, lr, time.perf_counter() - started)
+
+
+def _validation_error(model: nn.Module, training: Training) -> float | None:
+    if training.validation is None:
+        return None
+    return error_rate(model, training.dataset, training.validation, training.compute)
 
 
 def _train_epoch(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     training: Training,
-    epoch: int,
+    loss_of: Loss,
     curve: tuple[EpochMetrics, ...],
 ) -> tuple[float, float, float]:
-    """Run one epoch; return mean loss, error rate and the last learning rate."""
-    recipe, compute = training.recipe, training.compute
+    """Run the epoch after those of the curve; return mean loss, error rate and the last learning rate."""
+    recipe, compute, epoch = training.recipe, training.compute, len(curve)
     seed = training.seed * 100_003 + epoch
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
-    criterion = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
     steps = max(1, math.ceil(len(training.train.labels) / recipe.batch_size))
     model.train()
     total_loss, wrong, seen, lr = 0.0, 0, 0, 0.0
@@ -124,7 +144,7 @@ def _train_epoch(
         optimizer.zero_grad()
         with compute.autocast():
             logits = model(images)
-            loss = criterion(logits.float(), labels)
+            loss = loss_of(images, logits, labels)
         value = loss.item()
         if not math.isfinite(value):
             reason = f"diverged: loss is {value} in epoch {epoch + 1}, step {step + 1} of {steps}, at lr {lr:.3g}"
