@@ -2,13 +2,15 @@
 
 from greenshift.compress.convert import ConversionReport, LayerReport, convert, weighted_layers
 from greenshift.compress.profiling import profile
-from greenshift.schemes import Depth, Shift, Uniform
+from greenshift.schemes import Binary, Depth, Shift, Ternary, Uniform
 
 __all__ = [
+    "Binary",
     "ConversionReport",
     "Depth",
     "LayerReport",
     "Shift",
+    "Ternary",
     "Uniform",
     "convert",
     "profile",

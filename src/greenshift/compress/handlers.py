@@ -10,10 +10,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from greenshift.compress.binary import BinaryConv2d, BinaryLinear
 from greenshift.compress.shift import ShiftConv2d, ShiftLinear, load_float_weight
+from greenshift.compress.ternary import TernaryConv2d, TernaryLinear, load_ternary_weight
 from greenshift.compress.uniform import UniformConv2d, UniformLinear
 from greenshift.profile import Arithmetic
-from greenshift.schemes import Scheme, Shift, Uniform
+from greenshift.schemes import Binary, Scheme, Shift, Ternary, Uniform
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,9 @@ def _shift_storage(scheme: Shift) -> Storage:
 
 
 _HANDLERS: dict[type, Handler] = {
+    Binary: Handler(BinaryConv2d, BinaryLinear, _copy_weight, lambda s: Storage("int", 1, s.act_bits)),
     Shift: Handler(ShiftConv2d, ShiftLinear, load_float_weight, _shift_storage),
+    Ternary: Handler(TernaryConv2d, TernaryLinear, load_ternary_weight, lambda s: Storage("int", 2, s.act_bits)),
     Uniform: Handler(UniformConv2d, UniformLinear, _copy_weight, lambda s: Storage("int", s.weight_bits, s.act_bits)),
 }
 
