@@ -76,7 +76,9 @@ def test_weights_at_the_bound_still_learn():
 
 def test_one_weight_per_output_is_refused():
     model = nn.Sequential(nn.Conv2d(4, 4, 1, groups=4), nn.Conv2d(4, 2, 3))
-    with pytest.raises(InputError, match="binary: a BinaryConv2d with one weight .* 4 outputs .* leave this layer out"):
+    with pytest.raises(
+        InputError, match=r"binary: a BinaryConv2d with one weight .* 4 outputs .* leave this layer out"
+    ):
         convert(model, {"*": Binary()}, torch.zeros(1, 4, 8, 8))
     _, report = convert(model, {"1": Binary()}, torch.zeros(1, 4, 8, 8))
     assert [entry.name for entry in report.converted] == ["1"]
