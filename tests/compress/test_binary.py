@@ -69,8 +69,13 @@ def test_the_gradient_is_clipped_at_one_standard_deviation():
 
 def test_weights_at_the_bound_still_learn():
     """Two weights always lie exactly one standard deviation from their mean."""
-    binary = layer(torch.tensor([[0.1, -0.7]])).train()
-    binary(torch.tensor([[1.0, -1.0]])).sum().backward()
+    binary = layer(torch.tensor([[0.25, -0.75]])).eval()
+    binary.range.low.fill_(-1.0)
+    binary.range.high.fill_(1.0)
+    x = torch.tensor([[1.0, -1.0]])
+    binary(x).backward(torch.ones(1, 1))
+    seen = binary.range(x)[0]
+    assert torch.allclose(binary.weight.grad[0], seen - seen.mean())
     assert bool((binary.weight.grad != 0).all())
 
 

@@ -36,6 +36,11 @@ def test_the_threshold_decides_what_is_kept():
     assert kept == [4, 3, 2, 2]
 
 
+def test_a_weight_at_the_threshold_becomes_zero():
+    codes, _ = ternary_codes(layer(Ternary(threshold=0.5), torch.tensor([[1.0, -0.25, 0.25, 0.5]])))
+    assert codes.tolist() == [[1, 0, 0, 1]]
+
+
 @given(st.integers(0, 1000), st.floats(0, 1, exclude_max=True))
 def test_every_output_keeps_its_largest_weight(seed, threshold):
     weight = torch.randn(3, 9, generator=torch.Generator().manual_seed(seed))
