@@ -1,8 +1,8 @@
 """Ternary layers, simulated in float: weights -a, 0 and a.
 
 A weight is kept if its magnitude is above `threshold` times the mean magnitude of its output channel; a is the mean
-magnitude of those kept (Li et al., "Ternary Weight Networks", 2016, equations 5 and 6). A learned a starts there, and
-its gradient is that of LSQ (Esser et al., ICLR 2020, sections 2.1 and 2.2): the sum of gradient times code over the
+magnitude of those kept (Li et al., "Ternary Weight Networks", 2016). A learned a starts there, and
+its gradient is that of LSQ (Esser et al., ICLR 2020): the sum of gradient times code over the
 channel, times 1 / sqrt(N Q), where N weights share the scale and Q = 1 is the largest code. Latent weights get the
 gradient of the weights they stand behind, unchanged. The threshold follows the latent weights all along.
 """

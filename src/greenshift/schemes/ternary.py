@@ -15,7 +15,7 @@ class Ternary:
         act_bits: Bits of an affine activation, 2 to 8.
         threshold: Weights up to this share of their channel's mean magnitude become 0; at least 0 and below 1, so
             that a channel never loses its largest weight. 0.7 is near the least squared error for weights that are
-            normally or uniformly distributed (Li et al., section 2.3).
+            normally or uniformly distributed (Li et al.).
         learned_scale: Train a, with the gradient factor of LSQ; otherwise it is the mean magnitude of the weights
             that are kept.
     """
