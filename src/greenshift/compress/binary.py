@@ -1,10 +1,10 @@
 """Binary layers, simulated in float: weights -a and a.
 
 The latent weights of an output channel are centred on their mean, so that their signs carry the most information
-(Qin et al., IR-Net, CVPR 2020); a is the mean magnitude of what was centred, which has the least squared
-error (Rastegari et al., XNOR-Net, ECCV 2016). The gradient passes straight through the sign where the
-centred weight is within one standard deviation of its channel: the bound |w| <= 1 of Hubara et al. (NIPS 2016), on weights in IR-Net's normalisation (w - mean) / std. Mean and standard deviation follow the latent
-weights; a gets no gradient of its own.
+(Qin et al., IR-Net, CVPR 2020); a is the mean magnitude of what was centred, which has the least squared error
+(Rastegari et al., XNOR-Net, ECCV 2016). The gradient passes straight through the sign where the centred weight is
+within one standard deviation of its channel: the bound |w| <= 1 of Hubara et al. (NIPS 2016), on weights in IR-Net's
+normalisation (w - mean) / std. Mean and standard deviation follow the latent weights; a gets no gradient of its own.
 """
 
 from typing import Any
