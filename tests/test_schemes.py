@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 
 from greenshift.errors import InputError
-from greenshift.schemes import Depth, Shift, Uniform, parse_key, register, scheme_from_json, scheme_to_json
+from greenshift.schemes import (
+    Binary,
+    Depth,
+    Shift,
+    Ternary,
+    Uniform,
+    parse_key,
+    register,
+    scheme_from_json,
+    scheme_to_json,
+)
 from value_strategies import depths, schemes, shifts
 
 
@@ -64,6 +74,22 @@ def test_a_uniform_outside_its_range(fields):
         Uniform(**fields)
 
 
+@pytest.mark.parametrize(
+    "fields", [{"act_bits": 1}, {"act_bits": 9}, {"threshold": -0.1}, {"threshold": 1.0}, {"threshold": float("nan")}]
+)
+def test_a_ternary_outside_its_range(fields):
+    with pytest.raises(InputError, match=f"ternary: {next(iter(fields))}"):
+        Ternary(**fields)
+
+
+@pytest.mark.parametrize(
+    ("bits", "message"), [(1, "sign activations. is not supported yet; choose 2 to 8"), (0, "2 to 8"), (9, "2 to 8")]
+)
+def test_a_binary_outside_its_range(bits, message):
+    with pytest.raises(InputError, match=f"binary: act_bits.*{message}"):
+        Binary(act_bits=bits)
+
+
 def test_depths_outside_their_range():
     with pytest.raises(InputError, match="at least 0"):
         Depth(-1)
@@ -75,7 +101,7 @@ def test_depths_outside_their_range():
     ("data", "message"),
     [
         ({}, "unknown scheme 'None'"),
-        ({"scheme": "ternary"}, "unknown scheme 'ternary'; known: shift, uniform"),
+        ({"scheme": "octal"}, "unknown scheme 'octal'; known: .*binary.*shift.*ternary.*uniform"),
         ({"scheme": "shift", "bits": 4}, "bits"),
         ({"scheme": "uniform", "weight_bits": 20}, "weight_bits"),
     ],

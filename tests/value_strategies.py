@@ -5,7 +5,7 @@ from typing import get_args
 from hypothesis import strategies as st
 
 from greenshift.design import Design, Distillation, Optimization, OptimizerName, Pruning, Recipe, ScheduleName
-from greenshift.schemes import Depth, Shift, Uniform
+from greenshift.schemes import Binary, Depth, Shift, Ternary, Uniform
 
 shifts = st.builds(
     Shift,
@@ -16,7 +16,13 @@ shifts = st.builds(
     rounding=st.sampled_from(["deterministic", "stochastic"]),
     original=st.booleans(),
 )
-schemes = st.one_of(shifts, st.builds(Uniform, st.integers(2, 8), st.integers(2, 8)))
+ternaries = st.builds(Ternary, st.integers(2, 8), st.floats(0, 1, exclude_max=True), st.booleans())
+schemes = st.one_of(
+    shifts,
+    st.builds(Uniform, st.integers(2, 8), st.integers(2, 8)),
+    ternaries,
+    st.builds(Binary, st.integers(2, 8)),
+)
 depths = st.builds(Depth, st.integers(0, 200), st.sampled_from(["output", "input"]))
 keys = st.one_of(depths, st.sampled_from(["*", "conv1", "layer*.conv?", "features.0"]))
 optimizations = st.builds(

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from greenshift.compress import Depth, Shift, Uniform, convert
+from greenshift.compress import Binary, Depth, Shift, Ternary, Uniform, convert
 from greenshift.errors import InputError
 
 
@@ -67,7 +67,7 @@ def test_a_shared_layer_stays_shared():
     assert converted.again is converted.body[0]
 
 
-@pytest.mark.parametrize("scheme", [Shift("Q", 4), Shift("PS", 3, 4, 4), Uniform()])
+@pytest.mark.parametrize("scheme", [Shift("Q", 4), Shift("PS", 3, 4, 4), Uniform(), Ternary(), Binary()])
 def test_saves_and_reloads_to_identical_outputs(scheme, tmp_path):
     first, _ = convert(Net(), {"*": scheme}, X)
     first.train()

@@ -13,11 +13,12 @@ from torch import nn
 from greenshift.compress import apply_masks, convert, planned_sparsity, profile, prune, sparsity_of
 from greenshift.compress.prune import add_masks
 from greenshift.compress.rounding import ps_weight, q_weight
+from greenshift.compress.ternary import ternary_codes
 from greenshift.compress.uniform import _channel_quantised
 from greenshift.deploy.packing.layers import codes
 from greenshift.design import Pruning
 from greenshift.errors import InputError
-from greenshift.schemes import Shift, Uniform
+from greenshift.schemes import Binary, Shift, Ternary, Uniform
 
 X = images()
 HALF = Pruning(0.5, schedule="one-shot")
@@ -32,6 +33,7 @@ SCHEMES = {
     "PS stochastic": Shift("PS", 5, 8, 8, "stochastic"),
     "int8": Uniform(),
     "int2": Uniform(2, 8),
+    "ternary": Ternary(),
 }
 
 
@@ -63,6 +65,8 @@ def effective(layer):
         return layer.weight
     if isinstance(scheme, Uniform):
         return _channel_quantised(layer.weight, scheme.weight_bits)
+    if isinstance(scheme, Ternary):
+        return ternary_codes(layer)[0]
     stochastic = scheme.rounding == "stochastic"
     if scheme.kind == "PS":
         return ps_weight(layer.shift, layer.sign, scheme, stochastic)
@@ -277,3 +281,8 @@ def test_a_pruned_layer_is_not_given_a_scheme_without_a_zero():
     prune(model, HALF, 0)
     with pytest.raises(InputError, match="no weight of exactly zero"):
         convert(model, {"*": Shift("Q", 4, 8, 8, "stochastic", original=True)}, X)
+
+
+def test_binary_weights_have_no_zero_to_be_pruned_to():
+    with pytest.raises(InputError, match="no weight of exactly zero"):
+        prune(network(Binary()), HALF, 1.0)

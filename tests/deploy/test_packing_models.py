@@ -16,7 +16,7 @@ from greenshift.design import Design, Optimization, Recipe
 from greenshift.models import build_model, model_names
 from greenshift.networks import train_design
 from greenshift.records import DataChoice
-from greenshift.schemes import Depth, Shift, Uniform
+from greenshift.schemes import Binary, Depth, Shift, Ternary, Uniform
 
 DIGITS = load_dataset("digits")
 SCHEMES = {
@@ -24,6 +24,8 @@ SCHEMES = {
     "int8": (("*", Uniform(8, 8)),),
     "Q4": ((Depth(99), Shift("Q", 4, 8, 8)),),
     "PS5": ((Depth(99), Shift("PS", 5, 16, 16)),),
+    "ternary": (("*", Ternary()),),
+    "binary": (("*", Binary()),),
     "mixed": (("1.0", Shift("PS", 4)), ("3.0", Uniform(4, 8)), ("4.0", Uniform(2, 8))),
 }
 

@@ -3,13 +3,15 @@
 from greenshift.compress.convert import ConversionReport, LayerReport, convert, weighted_layers
 from greenshift.compress.profiling import profile
 from greenshift.compress.prune import apply_masks, planned_sparsity, prune, sparsity_of
-from greenshift.schemes import Depth, Shift, Uniform
+from greenshift.schemes import Binary, Depth, Shift, Ternary, Uniform
 
 __all__ = [
+    "Binary",
     "ConversionReport",
     "Depth",
     "LayerReport",
     "Shift",
+    "Ternary",
     "Uniform",
     "apply_masks",
     "convert",

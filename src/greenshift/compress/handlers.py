@@ -10,11 +10,13 @@ from typing import Any
 import torch
 from torch import nn
 
+from greenshift.compress.binary import BinaryConv2d, BinaryLinear
 from greenshift.compress.shift import ShiftConv2d, ShiftLinear, load_float_weight
+from greenshift.compress.ternary import TernaryConv2d, TernaryLinear, load_ternary_weight
 from greenshift.compress.uniform import UniformConv2d, UniformLinear
 from greenshift.errors import InputError
 from greenshift.profile import Arithmetic
-from greenshift.schemes import Scheme, Shift, Uniform
+from greenshift.schemes import Binary, Scheme, Shift, Ternary, Uniform
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,15 @@ def _shift_zeros(scheme: Shift) -> str | None:
 
 
 _HANDLERS: dict[type, Handler] = {
+    Binary: Handler(BinaryConv2d, BinaryLinear, _copy_weight, lambda s: Storage("int", 1, s.act_bits)),
     Shift: Handler(ShiftConv2d, ShiftLinear, load_float_weight, _shift_storage, _shift_zeros),
+    Ternary: Handler(
+        TernaryConv2d,
+        TernaryLinear,
+        load_ternary_weight,
+        lambda s: Storage("int", 2, s.act_bits),
+        lambda _: "weight",
+    ),
     Uniform: Handler(UniformConv2d, UniformLinear, _copy_weight, _uniform_storage, lambda _: "weight"),
 }
 

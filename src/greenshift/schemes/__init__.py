@@ -5,14 +5,18 @@ which builds the layer, lives in `greenshift.compress`; its costs in the layer's
 """
 
 from greenshift.schemes.base import Depth, LayerKey, Scheme, parse_key, register, scheme_from_json, scheme_to_json
+from greenshift.schemes.binary import Binary
 from greenshift.schemes.shift import Shift
+from greenshift.schemes.ternary import Ternary
 from greenshift.schemes.uniform import Uniform
 
 __all__ = [
+    "Binary",
     "Depth",
     "LayerKey",
     "Scheme",
     "Shift",
+    "Ternary",
     "Uniform",
     "parse_key",
     "register",

@@ -21,10 +21,11 @@ from greenshift.deploy.network import (
     Lookup,
     MaxPooling,
     Step,
+    Storage,
     Subsampling,
 )
 from greenshift.deploy.packing.calibration import Calibrated, quantise
-from greenshift.deploy.packing.layers import INT8, Codes, bias, with_gaps
+from greenshift.deploy.packing.layers import BINARY, INT8, TERNARY, Codes, bias, with_gaps
 from greenshift.deploy.packing.operations import (
     Average,
     Clamp,
@@ -155,20 +156,26 @@ def _weighted(assembly: Assembly, operation: Weighted, sources: tuple[int], grid
             "bits; retrain it with less weight decay, or prune that output"
         )
     stride = layer.stride if isinstance(layer, nn.Conv2d) else (1, 1)
+    kernel = _kernel(values, layer, read_shape)
     return Convolution(
         operation.name,
         sources,
         operation.shape,
         grid,
-        _kernel(values, layer, read_shape),
+        kernel,
         sums.to(torch.int32).numpy(),
         multiplier.to(torch.float32).numpy(),
-        codes.storage,
+        _storage(codes.storage, kernel),
         (int(stride[0]), int(stride[1])),
         operation.padding,
         layer.groups if isinstance(layer, nn.Conv2d) else 1,
         *((0, 255) if grid is None else _byte_range(operation.clamp, grid)),
     )
+
+
+def _storage(trained: Storage, kernel: NDArray[np.int16]) -> Storage:
+    """Store binary weights in two bits where there are zeros among them: of silent outputs, or gaps of a dilation."""
+    return TERNARY if trained == BINARY and not kernel.all() else trained
 
 
 def _fitting(codes: Codes, factor: Tensor, constant: Tensor) -> tuple[Tensor, Tensor]:

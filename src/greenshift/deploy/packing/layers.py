@@ -7,8 +7,11 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from greenshift.compress.affine import SMALLEST_SCALE, ActivationRange, along_outputs
+from greenshift.compress.binary import BinaryConv2d, BinaryLinear, binary_codes
 from greenshift.compress.rounding import fixed_point, fixed_point_bounds, ps_weight, q_weight
 from greenshift.compress.shift import ShiftConv2d, ShiftLinear
+from greenshift.compress.ternary import TernaryConv2d, TernaryLinear, ternary_codes
 from greenshift.compress.uniform import UniformConv2d, UniformLinear
 from greenshift.deploy.network import Storage
 from greenshift.deploy.packing.operations import Clamp, Function
@@ -17,10 +20,14 @@ from greenshift.schemes import Shift
 
 INT8 = Storage("int8", 8)
 TERNARY = Storage("ternary", 2)
+BINARY = Storage("binary", 1)
 SHIFT4 = Storage("shift", 4)
 SHIFT5 = Storage("shift", 5)
 _LEVELS = {SHIFT4: 7, SHIFT5: 14}
-_SMALLEST_SCALE = 1e-12  # of the schemes, for channels without weights
+_KNOWN = (
+    *(nn.Conv2d, nn.Linear, ShiftConv2d, ShiftLinear, UniformConv2d, UniformLinear),
+    *(TernaryConv2d, TernaryLinear, BinaryConv2d, BinaryLinear),
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ class Codes:
 
 def is_known(layer: nn.Module) -> bool:
     """Say whether a convolution or linear layer is one of torch's or of the schemes', and no heir of theirs."""
-    return type(layer) in (nn.Conv2d, nn.Linear, ShiftConv2d, ShiftLinear, UniformConv2d, UniformLinear)
+    return type(layer) in _KNOWN
 
 
 def codes(layer: nn.Conv2d | nn.Linear, name: str, *, allow_rounding: bool) -> Codes:
@@ -70,6 +77,13 @@ def codes(layer: nn.Conv2d | nn.Linear, name: str, *, allow_rounding: bool) -> C
         bits = layer.scheme.weight_bits
         values, scale = _uniform_codes(weight, bits)
         return Codes(values, scale, TERNARY if bits == 2 else INT8, f"uniform {bits}-bit")
+    if isinstance(layer, TernaryConv2d | TernaryLinear):
+        values, scale = ternary_codes(layer)
+        _check_finite(scale, name)
+        return Codes(values.double(), scale.detach().double(), TERNARY, "ternary")
+    if isinstance(layer, BinaryConv2d | BinaryLinear):
+        values, scale = binary_codes(layer)
+        return Codes(values.double(), scale.double(), BINARY, "binary")
     return Codes(*_uniform_codes(weight, 8), INT8, None)
 
 
@@ -89,8 +103,8 @@ def input_rounding(layer: nn.Conv2d | nn.Linear) -> tuple[str, Function, Clamp] 
         A word that is the same for layers that round in the same way (empty if no other layer does), the function,
         and the smallest and largest value that comes out; None if the layer takes its input as it is.
     """
-    if isinstance(layer, UniformConv2d | UniformLinear):
-        quantise = layer.range
+    quantise = getattr(layer, "range", None)
+    if isinstance(quantise, ActivationRange):
         ends = quantise(torch.tensor([-torch.finfo(torch.float32).max / 2, torch.finfo(torch.float32).max / 2]))
         return "", quantise, (float(ends[0]), float(ends[1]))
     if not isinstance(layer, ShiftConv2d | ShiftLinear):
@@ -119,8 +133,8 @@ def _shift_weight(layer: ShiftConv2d | ShiftLinear) -> Tensor:
 def _uniform_codes(weight: Tensor, bits: int) -> tuple[Tensor, Tensor]:
     # In the arithmetic of compress.uniform, so that a trained grid is met exactly.
     top = 2 ** (bits - 1) - 1
-    scale = weight.flatten(1).abs().amax(1).clamp_min(_SMALLEST_SCALE) / top
-    values = (weight / _along_outputs(scale, weight)).round().clamp(-top, top)
+    scale = weight.flatten(1).abs().amax(1).clamp_min(SMALLEST_SCALE) / top
+    values = (weight / along_outputs(scale, weight)).round().clamp(-top, top)
     return values.double(), scale.double()
 
 
@@ -139,10 +153,10 @@ def _shift_codes(weight: Tensor, scheme: Shift, name: str, allow_rounding: bool)
                 f"pack: {name} has weights of {levels} exponents in one output, the widest format has "
                 f"{_LEVELS[SHIFT5]}; allow rounding (--allow-rounding), or retrain it with weight_bits of 4 or less"
             )
-        changed = _rounded(weight, _along_outputs(top - _LEVELS[storage] + 1, weight))
+        changed = _rounded(weight, along_outputs(top - _LEVELS[storage] + 1, weight))
         bottom = torch.maximum(bottom, top - _LEVELS[storage] + 1)
     scale = torch.where(top >= bottom, torch.exp2(bottom.double()), 1.0)
-    values = changed / _along_outputs(scale, weight)
+    values = changed / along_outputs(scale, weight)
     difference = (changed - weight).square().sum() / weight.square().sum().clamp_min(1e-300)
     return Codes(values, scale, storage, word, int((changed != weight).sum()), float(difference))
 
@@ -160,10 +174,6 @@ def _rounded(weight: Tensor, smallest: Tensor) -> Tensor:
         odd = ties.flatten(1).cumsum(1).view_as(weight) % 2 == 1
         result = torch.where(ties, torch.where(odd, sign * unit, 0.0), result)
     return result
-
-
-def _along_outputs(value: Tensor, like: Tensor) -> Tensor:
-    return value.view(-1, *[1] * (like.dim() - 1))
 
 
 def with_gaps(values: Tensor, dilation: tuple[int, ...]) -> Tensor:
