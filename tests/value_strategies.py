@@ -16,7 +16,10 @@ shifts = st.builds(
     rounding=st.sampled_from(["deterministic", "stochastic"]),
     original=st.booleans(),
 )
-schemes = st.one_of(shifts, st.builds(Uniform, st.integers(2, 8), st.integers(2, 8)))
+uniforms = st.builds(
+    Uniform, st.integers(2, 8), st.integers(2, 8), st.booleans(), st.sampled_from(["range", "learned"])
+)
+schemes = st.one_of(shifts, uniforms)
 depths = st.builds(Depth, st.integers(0, 200), st.sampled_from(["output", "input"]))
 keys = st.one_of(depths, st.sampled_from(["*", "conv1", "layer*.conv?", "features.0"]))
 optimizations = st.builds(

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from greenshift.compress.shift import ShiftConv2d, ShiftLinear, load_float_weight
-from greenshift.compress.uniform import UniformConv2d, UniformLinear
+from greenshift.compress.uniform import UniformConv2d, UniformLinear, start_weight_step
 from greenshift.profile import Arithmetic
 from greenshift.schemes import Scheme, Shift, Uniform
 
@@ -25,12 +25,14 @@ class Storage:
         weight_bits: Bits of a stored weight.
         act_bits: Bits of an input activation.
         weight_levels: Number of different exponents of a weight, 0 if it has none.
+        per_channel: Whether a scale of integers is stored per output channel, or once.
     """
 
     arithmetic: Arithmetic
     weight_bits: int
     act_bits: int
     weight_levels: int = 0
+    per_channel: bool = True
 
 
 @dataclass(frozen=True)
@@ -58,13 +60,22 @@ def _copy_weight(layer: nn.Conv2d | nn.Linear, weight: torch.Tensor) -> None:
         layer.weight.copy_(weight)
 
 
+def _load_uniform(layer: UniformConv2d | UniformLinear, weight: torch.Tensor) -> None:
+    _copy_weight(layer, weight)
+    start_weight_step(layer)
+
+
+def _uniform_storage(scheme: Uniform) -> Storage:
+    return Storage("int", scheme.weight_bits, scheme.act_bits, per_channel=scheme.per_channel)
+
+
 def _shift_storage(scheme: Shift) -> Storage:
     return Storage("shift", scheme.weight_bits, scheme.act_bits, 1 - scheme.min_exponent)
 
 
 _HANDLERS: dict[type, Handler] = {
     Shift: Handler(ShiftConv2d, ShiftLinear, load_float_weight, _shift_storage),
-    Uniform: Handler(UniformConv2d, UniformLinear, _copy_weight, lambda s: Storage("int", s.weight_bits, s.act_bits)),
+    Uniform: Handler(UniformConv2d, UniformLinear, _load_uniform, _uniform_storage),
 }
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from greenshift.compress.rounding import fixed_point, fixed_point_bounds, ps_weight, q_weight
 from greenshift.compress.shift import ShiftConv2d, ShiftLinear
-from greenshift.compress.uniform import UniformConv2d, UniformLinear
+from greenshift.compress.uniform import UniformConv2d, UniformLinear, range_step, weight_step
 from greenshift.deploy.network import Storage
 from greenshift.deploy.packing.operations import Clamp, Function
 from greenshift.errors import InputError
@@ -20,7 +20,6 @@ TERNARY = Storage("ternary", 2)
 SHIFT4 = Storage("shift", 4)
 SHIFT5 = Storage("shift", 5)
 _LEVELS = {SHIFT4: 7, SHIFT5: 14}
-_SMALLEST_SCALE = 1e-12  # of the schemes, for channels without weights
 
 
 @dataclass(frozen=True)
@@ -68,9 +67,10 @@ def codes(layer: nn.Conv2d | nn.Linear, name: str, *, allow_rounding: bool) -> C
     _check_finite(weight, name)
     if isinstance(layer, UniformConv2d | UniformLinear):
         bits = layer.scheme.weight_bits
-        values, scale = _uniform_codes(weight, bits)
-        return Codes(values, scale, TERNARY if bits == 2 else INT8, f"uniform {bits}-bit")
-    return Codes(*_uniform_codes(weight, 8), INT8, None)
+        values, scale = _uniform_codes(weight, weight_step(layer).detach(), bits)
+        word = f"uniform {bits}-bit" + (", learned steps" if layer.scheme.step == "learned" else "")
+        return Codes(values, scale, TERNARY if bits == 2 else INT8, word)
+    return Codes(*_uniform_codes(weight, range_step(weight, 8, per_channel=True), 8), INT8, None)
 
 
 def bias(layer: nn.Conv2d | nn.Linear) -> Tensor:
@@ -91,7 +91,8 @@ def input_rounding(layer: nn.Conv2d | nn.Linear) -> tuple[str, Function, Clamp] 
     """
     if isinstance(layer, UniformConv2d | UniformLinear):
         quantise = layer.range
-        ends = quantise(torch.tensor([-torch.finfo(torch.float32).max / 2, torch.finfo(torch.float32).max / 2]))
+        with torch.no_grad():
+            ends = quantise(torch.tensor([-torch.finfo(torch.float32).max / 2, torch.finfo(torch.float32).max / 2]))
         return "", quantise, (float(ends[0]), float(ends[1]))
     if not isinstance(layer, ShiftConv2d | ShiftLinear):
         return None
@@ -116,12 +117,11 @@ def _shift_weight(layer: ShiftConv2d | ShiftLinear) -> Tensor:
     return q_weight(layer.weight.detach(), layer.scheme, stochastic=False)
 
 
-def _uniform_codes(weight: Tensor, bits: int) -> tuple[Tensor, Tensor]:
+def _uniform_codes(weight: Tensor, step: Tensor, bits: int) -> tuple[Tensor, Tensor]:
     # In the arithmetic of compress.uniform, so that a trained grid is met exactly.
     top = 2 ** (bits - 1) - 1
-    scale = weight.flatten(1).abs().amax(1).clamp_min(_SMALLEST_SCALE) / top
-    values = (weight / _along_outputs(scale, weight)).round().clamp(-top, top)
-    return values.double(), scale.double()
+    values = (weight / step).round().clamp(-top, top)
+    return values.double(), step.flatten().expand(len(weight)).double()
 
 
 def _shift_codes(weight: Tensor, scheme: Shift, name: str, allow_rounding: bool) -> Codes:
