@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from greenshift.compress import Shift, Uniform, calibrate, convert, reestimate_batch_norm
-from greenshift.data import load_dataset, normalise, split
+from greenshift.data import augment, load_dataset, normalise, split
 from greenshift.design import Design, Optimization, Recipe
 from greenshift.errors import InputError
 from greenshift.networks import build_network, image_shape
@@ -35,7 +35,8 @@ def digits():
     torch.manual_seed(0)
     model = build_network(Design("tiny_cnn", recipe=recipe), image_shape(DIGITS))
     train(model, Training(dataset, splits.train, None, recipe, 0, CPU), 15)
-    images = normalise(splits.train.images[:512], dataset.mean, dataset.std)
+    shifted = augment(splits.train.images[:512], "crop", torch.Generator().manual_seed(0))
+    images = normalise(shifted, dataset.mean, dataset.std)
     return model, images, lambda network: error_rate(network, dataset, splits.test, CPU)
 
 

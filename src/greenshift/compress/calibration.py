@@ -25,7 +25,8 @@ def calibrate(model: nn.Module, images: Tensor, *, batches: int) -> None:
 
     Args:
         model: A converted network; its mode is kept.
-        images: Normalised inputs (N, C, H, W) on the network's device, training images.
+        images: Normalised inputs (N, C, H, W) on the network's device: training images, augmented as in the training.
+            The borders that shifted images get change the statistics; without them even a float network loses.
         batches: Number of nearly equal parts that the images are run in, at least 1.
 
     Raises:
@@ -59,7 +60,8 @@ def reestimate_batch_norm(model: nn.Module, batches: Iterable[Tensor]) -> None:
 
     Args:
         model: The network; only the running statistics change, its mode is kept.
-        batches: Normalised inputs (N, C, H, W) on the network's device, at least one batch.
+        batches: Normalised inputs (N, C, H, W) on the network's device, at least one batch; training images, augmented
+            as in the training.
 
     Raises:
         InputError: If the network has batch norms and there is no batch.
