@@ -68,7 +68,13 @@ def test_a_shift_outside_its_range(fields):
         Shift(**fields)
 
 
-@pytest.mark.parametrize("fields", [{"weight_bits": 1}, {"weight_bits": 9}, {"act_bits": 1}, {"act_bits": 16}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        *({"weight_bits": 1}, {"weight_bits": 9}, {"act_bits": 1}, {"act_bits": 16}),
+        *({"per_channel": "no"}, {"step": "ranges"}),
+    ],
+)
 def test_a_uniform_outside_its_range(fields):
     with pytest.raises(InputError, match=next(iter(fields))):
         Uniform(**fields)
@@ -109,6 +115,15 @@ def test_depths_outside_their_range():
 def test_json_that_is_no_scheme(data, message):
     with pytest.raises(InputError, match=message):
         scheme_from_json(data)
+
+
+def test_fields_added_later_are_written_when_they_say_something():
+    assert scheme_to_json(Uniform(8, 8)) == {"scheme": "uniform", "weight_bits": 8, "act_bits": 8}
+    written = scheme_to_json(Uniform(4, 8, per_channel=False, step="learned"))
+    assert written == {
+        **{"scheme": "uniform", "weight_bits": 4, "act_bits": 8},
+        **{"per_channel": False, "step": "learned"},
+    }
 
 
 def test_reading_leaves_the_data_alone():

@@ -17,12 +17,10 @@ shifts = st.builds(
     original=st.booleans(),
 )
 ternaries = st.builds(Ternary, st.integers(2, 8), st.floats(0, 1, exclude_max=True), st.booleans())
-schemes = st.one_of(
-    shifts,
-    st.builds(Uniform, st.integers(2, 8), st.integers(2, 8)),
-    ternaries,
-    st.builds(Binary, st.integers(2, 8)),
+uniforms = st.builds(
+    Uniform, st.integers(2, 8), st.integers(2, 8), st.booleans(), st.sampled_from(["range", "learned"])
 )
+schemes = st.one_of(shifts, uniforms, ternaries, st.builds(Binary, st.integers(2, 8)))
 depths = st.builds(Depth, st.integers(0, 200), st.sampled_from(["output", "input"]))
 keys = st.one_of(depths, st.sampled_from(["*", "conv1", "layer*.conv?", "features.0"]))
 optimizations = st.builds(

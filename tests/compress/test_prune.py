@@ -14,7 +14,7 @@ from greenshift.compress import apply_masks, convert, planned_sparsity, profile,
 from greenshift.compress.prune import add_masks
 from greenshift.compress.rounding import ps_weight, q_weight
 from greenshift.compress.ternary import ternary_codes
-from greenshift.compress.uniform import _channel_quantised
+from greenshift.compress.uniform import quantised_weight
 from greenshift.deploy.packing.layers import codes
 from greenshift.design import Pruning
 from greenshift.errors import InputError
@@ -33,6 +33,7 @@ SCHEMES = {
     "PS stochastic": Shift("PS", 5, 8, 8, "stochastic"),
     "int8": Uniform(),
     "int2": Uniform(2, 8),
+    "learned": Uniform(4, 8, step="learned"),
     "ternary": Ternary(),
 }
 
@@ -64,7 +65,7 @@ def effective(layer):
     if scheme is None:
         return layer.weight
     if isinstance(scheme, Uniform):
-        return _channel_quantised(layer.weight, scheme.weight_bits)
+        return quantised_weight(layer)
     if isinstance(scheme, Ternary):
         return ternary_codes(layer)[0]
     stochastic = scheme.rounding == "stochastic"

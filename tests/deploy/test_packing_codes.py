@@ -11,7 +11,7 @@ from torch import nn
 from greenshift.compress import convert
 from greenshift.compress.rounding import ps_weight, q_weight
 from greenshift.compress.shift import ShiftConv2d
-from greenshift.compress.uniform import UniformConv2d
+from greenshift.compress.uniform import UniformConv2d, quantised_weight
 from greenshift.deploy.network import Convolution, Network
 from greenshift.deploy.packing.layers import SHIFT4, SHIFT5, codes, input_rounding
 from greenshift.deploy.validity import check
@@ -94,6 +94,37 @@ def test_a_trained_uniform_grid_is_kept():
     )
     assert np.abs(step.weight).max() == 15
     assert {layer.trained_as for layer in report.layers} == {"uniform 5-bit"}
+
+
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        *(Uniform(bits, 8, True, "learned") for bits in range(2, 9)),
+        *(Uniform(4, 4, False, "learned"), Uniform(3, 8, False), Uniform(8, 3, True, "learned")),
+    ],
+    ids=str,
+)
+def test_codes_of_uniform_layers_are_the_weights_they_multiply_by(scheme):
+    model = converted(scheme)
+    with torch.no_grad():
+        for layer in (model[0], model[3], model[6]):
+            if layer.weight_step is not None:  # as a training would
+                layer.weight_step.mul_(1.3 if layer is model[0] else 0.4)
+    for index in (0, 3, 6):
+        layer = model[index]
+        found = codes(layer, str(index), allow_rounding=False)
+        top = 2 ** (scheme.weight_bits - 1) - 1
+        assert found.values.abs().max() <= top
+        assert found.storage.kind == ("ternary" if scheme.weight_bits == 2 else "int8")
+        assert found.scale.shape == (len(layer.weight),)
+        assert scheme.per_channel or len(set(found.scale.tolist())) == 1
+        scale = found.scale.float().view(-1, *[1] * (layer.weight.dim() - 1))
+        assert torch.equal(found.values.float() * scale, quantised_weight(layer).detach())
+    network, report = packed(model, X)
+    check(network)
+    assert difference(model, network, X) < (0.15 if scheme.act_bits < 8 else 0.06)
+    word = f"uniform {scheme.weight_bits}-bit" + (", learned steps" if scheme.step == "learned" else "")
+    assert {layer.trained_as for layer in report.layers} == {word}
 
 
 def test_two_bits_are_ternary():

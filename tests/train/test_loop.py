@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from greenshift.compress import Shift
+from greenshift.compress import Shift, Uniform
 from greenshift.data import load_dataset, split
 from greenshift.design import Design, Optimization, Recipe
 from greenshift.errors import InputError
@@ -41,6 +41,24 @@ def test_a_resumed_training_ends_with_the_same_weights(optimizer, tmp_path):
     torch.nn.init.zeros_(next(rest.parameters()))
     resumed = train(rest, training, 3, checkpoint=tmp_path / "c.safetensors")
     assert [e.train_loss for e in resumed] == [e.train_loss for e in curve]
+    for (name, expected), actual in zip(whole.state_dict().items(), rest.state_dict().values(), strict=True):
+        assert torch.equal(expected, actual), name
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "Adam"])
+def test_learned_steps_resume_too(optimizer, tmp_path):
+    def start():
+        _, training = setting(optimizer, 0.01)
+        design = Design("tiny_cnn", schemes=(("*", Uniform(4, 4, True, "learned")),), recipe=training.recipe)
+        torch.manual_seed(3)
+        return build_network(design, image_shape(DIGITS)), training
+
+    whole, training = start()
+    train(whole, training, 2)
+    part, _ = start()
+    train(part, training, 1, checkpoint=tmp_path / "c.safetensors")
+    rest, _ = start()
+    train(rest, training, 2, checkpoint=tmp_path / "c.safetensors")
     for (name, expected), actual in zip(whole.state_dict().items(), rest.state_dict().values(), strict=True):
         assert torch.equal(expected, actual), name
 

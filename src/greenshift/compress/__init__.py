@@ -1,5 +1,6 @@
 """Make layers of a network cheaper."""
 
+from greenshift.compress.calibration import calibrate, reestimate_batch_norm
 from greenshift.compress.convert import ConversionReport, LayerReport, convert, weighted_layers
 from greenshift.compress.profiling import profile
 from greenshift.compress.prune import apply_masks, planned_sparsity, prune, sparsity_of
@@ -14,10 +15,12 @@ __all__ = [
     "Ternary",
     "Uniform",
     "apply_masks",
+    "calibrate",
     "convert",
     "planned_sparsity",
     "profile",
     "prune",
+    "reestimate_batch_norm",
     "sparsity_of",
     "weighted_layers",
 ]

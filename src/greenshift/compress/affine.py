@@ -48,6 +48,17 @@ class ActivationRange(nn.Module):
         self.register_buffer("low", torch.zeros(()))
         self.register_buffer("high", torch.zeros(()))
 
+    def fit(self, low: Tensor, high: Tensor, magnitude: Tensor) -> None:  # noqa: ARG002 - of what learns its step
+        """Take a range over, extended to hold 0.
+
+        Args:
+            low: Smallest input.
+            high: Largest input.
+            magnitude: Mean of |input|.
+        """
+        cast(Tensor, self.low).copy_(low.clamp(max=0.0))
+        cast(Tensor, self.high).copy_(high.clamp(min=0.0))
+
     def forward(self, x: Tensor) -> Tensor:
         """Round the input to the 2^bits levels of the range."""
         low, high = cast(Tensor, self.low), cast(Tensor, self.high)
@@ -61,3 +72,9 @@ class ActivationRange(nn.Module):
         scale = (high - low).clamp_min(1e-8) / top
         quantised: Tensor = Affine.apply(x, scale, torch.round(-low / scale), 0, top)
         return quantised
+
+
+def input_statistics(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return smallest value, largest value and mean magnitude of a layer's input, as `fit` takes them."""
+    values = x.detach().float()
+    return *torch.aminmax(values), values.abs().mean()

@@ -13,7 +13,7 @@ from torch import nn
 from greenshift.compress.binary import BinaryConv2d, BinaryLinear
 from greenshift.compress.shift import ShiftConv2d, ShiftLinear, load_float_weight
 from greenshift.compress.ternary import TernaryConv2d, TernaryLinear, load_ternary_weight
-from greenshift.compress.uniform import UniformConv2d, UniformLinear
+from greenshift.compress.uniform import UniformConv2d, UniformLinear, start_weight_step
 from greenshift.errors import InputError
 from greenshift.profile import Arithmetic
 from greenshift.schemes import Binary, Scheme, Shift, Ternary, Uniform
@@ -28,12 +28,14 @@ class Storage:
         weight_bits: Bits of a stored weight.
         act_bits: Bits of an input activation.
         weight_levels: Number of different exponents of a weight, 0 if it has none.
+        per_channel: Whether a scale of integers is stored per output channel, or once.
     """
 
     arithmetic: Arithmetic
     weight_bits: int
     act_bits: int
     weight_levels: int = 0
+    per_channel: bool = True
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,17 @@ def _copy_weight(layer: nn.Conv2d | nn.Linear, weight: torch.Tensor) -> None:
         layer.weight.copy_(weight)
 
 
-def _shift_storage(scheme: Shift) -> Storage:
-    return Storage("shift", scheme.weight_bits, scheme.act_bits, 1 - scheme.min_exponent)
+def _load_uniform(layer: UniformConv2d | UniformLinear, weight: torch.Tensor) -> None:
+    _copy_weight(layer, weight)
+    start_weight_step(layer)
 
 
 def _uniform_storage(scheme: Uniform) -> Storage:
-    return Storage("int", scheme.weight_bits, scheme.act_bits)
+    return Storage("int", scheme.weight_bits, scheme.act_bits, per_channel=scheme.per_channel)
+
+
+def _shift_storage(scheme: Shift) -> Storage:
+    return Storage("shift", scheme.weight_bits, scheme.act_bits, 1 - scheme.min_exponent)
 
 
 def _shift_zeros(scheme: Shift) -> str | None:
@@ -91,7 +98,7 @@ _HANDLERS: dict[type, Handler] = {
         lambda s: Storage("int", 2, s.act_bits),
         lambda _: "weight",
     ),
-    Uniform: Handler(UniformConv2d, UniformLinear, _copy_weight, _uniform_storage, lambda _: "weight"),
+    Uniform: Handler(UniformConv2d, UniformLinear, _load_uniform, _uniform_storage, lambda _: "weight"),
 }
 
 

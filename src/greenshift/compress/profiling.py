@@ -189,8 +189,8 @@ def _elementwise(step: Step, ops: int, parameter_bytes: int) -> LayerProfile:
 def _weighted(step: Step, storage: Storage, sparsity: float) -> LayerProfile:
     outputs = step.output_shape[0] if step.kind == "conv" else step.output_shape[-1]
     positions = math.prod(step.output_shape) // outputs
-    # A float scale per output channel is what an integer grid needs; powers of two need none.
-    scale_bytes = 4 * outputs if storage.arithmetic == "int" else 0
+    # A float scale per output channel, or one, is what an integer grid needs; powers of two need none.
+    scale_bytes = 4 * (outputs if storage.per_channel else 1) if storage.arithmetic == "int" else 0
     bias_bytes = _BIAS_BYTES * outputs if step.bias else 0
     return LayerProfile(
         step.name,

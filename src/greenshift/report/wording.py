@@ -59,8 +59,11 @@ def _(scheme: Shift) -> str:
 @describe_scheme.register
 def _(scheme: Uniform) -> str:
     if scheme.weight_bits == scheme.act_bits:
-        return f"int{scheme.weight_bits}"
-    return f"integers, {scheme.weight_bits}-bit weights, {scheme.act_bits}-bit activations"
+        words = f"int{scheme.weight_bits}"
+    else:
+        words = f"integers, {scheme.weight_bits}-bit weights, {scheme.act_bits}-bit activations"
+    words += "" if scheme.per_channel else ", one weight scale per layer"
+    return words + (", learned steps" if scheme.step == "learned" else "")
 
 
 def describe_layers(key: LayerKey) -> str:

@@ -19,6 +19,8 @@ class Scheme(Protocol):
 _SCHEMES: dict[str, Callable[..., Scheme]] = {}
 
 S = TypeVar("S", bound=type)
+T = TypeVar("T")
+_ADDED = "added"
 
 
 def register(scheme: S) -> S:
@@ -27,9 +29,21 @@ def register(scheme: S) -> S:
     return scheme
 
 
+def added(default: T) -> T:
+    """Declare a field that a scheme got after designs with it were stored.
+
+    At its default it is left out of the JSON form, so that stored designs keep their digests.
+    """
+    return dataclasses.field(default=default, metadata={_ADDED: True})
+
+
 def scheme_to_json(scheme: Scheme) -> dict[str, Any]:
     """Return the scheme as a JSON object with its name under `scheme`."""
-    return {"scheme": type(scheme).__name__.lower(), **dataclasses.asdict(scheme)}
+    silent = {
+        f.name for f in dataclasses.fields(scheme) if _ADDED in f.metadata and getattr(scheme, f.name) == f.default
+    }
+    fields = {name: value for name, value in dataclasses.asdict(scheme).items() if name not in silent}
+    return {"scheme": type(scheme).__name__.lower(), **fields}
 
 
 def scheme_from_json(data: dict[str, Any]) -> Scheme:

@@ -4,11 +4,13 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from greenshift.compress.calibration import reestimate_batch_norm
 from greenshift.compress.prune import apply_masks, prune
 from greenshift.compress.shift import add_shift_decay
 from greenshift.data import Dataset, ImageSet, batches, evaluation_batches, normalise
@@ -186,32 +188,18 @@ def error_rate(model: nn.Module, dataset: Dataset, images: ImageSet, compute: Co
 
 
 def reestimate_normalisation(model: nn.Module, training: Training, batch_count: int = 40) -> None:
-    """Replace the running statistics of batch normalisation by plain means over training batches.
-
-    Rounded weights shift the statistics of the layers behind them; the exponential average lags
-    behind the last steps.
+    """Re-estimate batch norms on training batches, as `greenshift.compress.reestimate_batch_norm` does.
 
     Args:
         model: Network on `training.compute.device`; its running statistics are changed.
         training: Data, batch size, seed, device.
         batch_count: Number of batches to average over.
     """
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None
     generator = torch.Generator().manual_seed(training.seed)
     source = batches(training.train, training.recipe.batch_size, generator=generator, augment=training.recipe.augment)
-    model.train()
-    with torch.no_grad():
-        for step, (images, _) in enumerate(_on_device(source, training.dataset, training.compute)):
-            if step == batch_count:
-                break
-            with training.compute.autocast():
-                model(images)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
+    with training.compute.autocast():
+        moved = _on_device(islice(source, batch_count), training.dataset, training.compute)
+        reestimate_batch_norm(model, (images for images, _ in moved))
 
 
 def _on_device(

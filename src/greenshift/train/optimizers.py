@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from greenshift.compress.shift import ShiftConv2d, ShiftLinear
+from greenshift.compress.uniform import learned_steps
 from greenshift.design import Optimization
 
 _STEPS = (0.4, 0.6, 0.8, 0.9)
@@ -16,7 +17,7 @@ def build_optimizer(model: nn.Module, choice: Optimization) -> torch.optim.Optim
     """Build the optimizer for a network.
 
     Exponents and signs of PS layers get no plain weight decay: theirs acts on 2^p and is added by
-    `greenshift.compress.shift.add_shift_decay`.
+    `greenshift.compress.shift.add_shift_decay`. Learned steps do not decay either: a step is a unit, no weight.
 
     Args:
         model: The network, on its final device.
@@ -30,7 +31,7 @@ def build_optimizer(model: nn.Module, choice: Optimization) -> torch.optim.Optim
         for module in model.modules()
         if isinstance(module, ShiftConv2d | ShiftLinear) and module.scheme.kind == "PS"
         for parameter in (module.shift, module.sign)
-    }
+    } | {id(step) for module in model.modules() for step in learned_steps(module)}
     parameters = [p for p in model.parameters() if p.requires_grad]
     groups: list[dict[str, Any]] = [
         {"params": [p for p in parameters if id(p) not in exempt], "weight_decay": choice.weight_decay},

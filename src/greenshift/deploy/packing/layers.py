@@ -7,12 +7,13 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from greenshift.compress.affine import SMALLEST_SCALE, ActivationRange, along_outputs
+from greenshift.compress.affine import ActivationRange, along_outputs
 from greenshift.compress.binary import BinaryConv2d, BinaryLinear, binary_codes
+from greenshift.compress.learned import LearnedRange
 from greenshift.compress.rounding import fixed_point, fixed_point_bounds, ps_weight, q_weight
 from greenshift.compress.shift import ShiftConv2d, ShiftLinear
 from greenshift.compress.ternary import TernaryConv2d, TernaryLinear, ternary_codes
-from greenshift.compress.uniform import UniformConv2d, UniformLinear
+from greenshift.compress.uniform import UniformConv2d, UniformLinear, range_step, weight_step
 from greenshift.deploy.network import Storage
 from greenshift.deploy.packing.operations import Clamp, Function
 from greenshift.errors import InputError
@@ -75,8 +76,9 @@ def codes(layer: nn.Conv2d | nn.Linear, name: str, *, allow_rounding: bool) -> C
     _check_finite(weight, name)
     if isinstance(layer, UniformConv2d | UniformLinear):
         bits = layer.scheme.weight_bits
-        values, scale = _uniform_codes(weight, bits)
-        return Codes(values, scale, TERNARY if bits == 2 else INT8, f"uniform {bits}-bit")
+        values, scale = _uniform_codes(weight, weight_step(layer).detach(), bits)
+        word = f"uniform {bits}-bit" + (", learned steps" if layer.scheme.step == "learned" else "")
+        return Codes(values, scale, TERNARY if bits == 2 else INT8, word)
     if isinstance(layer, TernaryConv2d | TernaryLinear):
         values, scale = ternary_codes(layer)
         _check_finite(scale, name)
@@ -84,7 +86,7 @@ def codes(layer: nn.Conv2d | nn.Linear, name: str, *, allow_rounding: bool) -> C
     if isinstance(layer, BinaryConv2d | BinaryLinear):
         values, scale = binary_codes(layer)
         return Codes(values.double(), scale.double(), BINARY, "binary")
-    return Codes(*_uniform_codes(weight, 8), INT8, None)
+    return Codes(*_uniform_codes(weight, range_step(weight, 8, per_channel=True), 8), INT8, None)
 
 
 def bias(layer: nn.Conv2d | nn.Linear) -> Tensor:
@@ -104,8 +106,9 @@ def input_rounding(layer: nn.Conv2d | nn.Linear) -> tuple[str, Function, Clamp] 
         and the smallest and largest value that comes out; None if the layer takes its input as it is.
     """
     quantise = getattr(layer, "range", None)
-    if isinstance(quantise, ActivationRange):
-        ends = quantise(torch.tensor([-torch.finfo(torch.float32).max / 2, torch.finfo(torch.float32).max / 2]))
+    if isinstance(quantise, ActivationRange | LearnedRange):
+        with torch.no_grad():
+            ends = quantise(torch.tensor([-torch.finfo(torch.float32).max / 2, torch.finfo(torch.float32).max / 2]))
         return "", quantise, (float(ends[0]), float(ends[1]))
     if not isinstance(layer, ShiftConv2d | ShiftLinear):
         return None
@@ -130,12 +133,11 @@ def _shift_weight(layer: ShiftConv2d | ShiftLinear) -> Tensor:
     return q_weight(layer.weight.detach(), layer.scheme, stochastic=False)
 
 
-def _uniform_codes(weight: Tensor, bits: int) -> tuple[Tensor, Tensor]:
+def _uniform_codes(weight: Tensor, step: Tensor, bits: int) -> tuple[Tensor, Tensor]:
     # In the arithmetic of compress.uniform, so that a trained grid is met exactly.
     top = 2 ** (bits - 1) - 1
-    scale = weight.flatten(1).abs().amax(1).clamp_min(SMALLEST_SCALE) / top
-    values = (weight / along_outputs(scale, weight)).round().clamp(-top, top)
-    return values.double(), scale.double()
+    values = (weight / step).round().clamp(-top, top)
+    return values.double(), step.flatten().expand(len(weight)).double()
 
 
 def _shift_codes(weight: Tensor, scheme: Shift, name: str, allow_rounding: bool) -> Codes:
