@@ -6,8 +6,6 @@
  *
  * Compiled with GS_AMX_EMULATION it uses tests/amx_emulation.h in place of the instructions.
  */
-#define _GNU_SOURCE
-
 #include "finish.h"
 #include "linear.h"
 #include "pack.h"
@@ -295,28 +293,3 @@ int gs_prepare_amx(gs_layer *layer) {
     layer->kernel = three ? "amx, three rows" : "amx";
     return 0;
 }
-
-#if defined(GS_AMX_EMULATION)
-int gs_amx_usable(void) {
-    return 1;
-}
-#elif defined(__linux__)
-#include <cpuid.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-int gs_amx_usable(void) {
-    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 };
-    unsigned a, b, c, d;
-    if (!__builtin_cpu_supports("avx512vnni") || !__builtin_cpu_supports("avx512bw") ||
-        !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl"))
-        return 0;
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d >> 24 & 1) || !(d >> 25 & 1))
-        return 0;
-    return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
-}
-#else
-int gs_amx_usable(void) {
-    return 0;
-}
-#endif

@@ -1,7 +1,14 @@
 /* What the processor and the operating system support. */
+#define _GNU_SOURCE /* syscall() */
+
 #include "network.h"
 
 #include <string.h>
+
+#if defined(GS_HAVE_AMX) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 typedef struct {
     const char *name;
@@ -42,12 +49,23 @@ static int has_vnni(void) {
 }
 
 #if defined(GS_HAVE_AMX)
-int gs_amx_usable(void); /* amx.c: also asks the operating system for the tiles */
+/* Linux keeps the tiles of a process only if it has asked for them; elsewhere nobody is known to keep them. */
+static int has_amx(void) {
+#if defined(__linux__)
+    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 };
+    unsigned a, b, c, d;
+    if (!has_vnni() || !__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d >> 24 & 1) || !(d >> 25 & 1))
+        return 0;
+    return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+#else
+    return 0;
+#endif
+}
 #endif
 
 static const gs_isa isas[] = {
 #if defined(GS_HAVE_AMX)
-    {"amx", gs_prepare_amx, gs_amx_usable},
+    {"amx", gs_prepare_amx, has_amx},
 #endif
 #if defined(GS_HAVE_VNNI)
     {"vnni", gs_prepare_vnni, has_vnni},
