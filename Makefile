@@ -53,7 +53,7 @@ search: $(VENV)/.core
 	$(BIN)/greenshift report runs/digits
 
 test: $(VENV)/.dev native
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	GREENSHIFT_REQUIRE_NATIVE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

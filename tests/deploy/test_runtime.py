@@ -1,5 +1,6 @@
 """The compiled runtime gives the reference's bytes, step by step, on every instruction set of this processor."""
 
+import os
 import threading
 from dataclasses import replace
 
@@ -222,6 +223,11 @@ def test_invalid_network_is_refused() -> None:
     steps[1] = replace(network.steps[1], bias=np.zeros(3, np.int32))
     with pytest.raises(InputError, match="conv1: weights, bias and multipliers"):
         Runtime(Network(tuple(steps)))
+
+
+@pytest.mark.skipif(os.environ.get("GREENSHIFT_REQUIRE_NATIVE") != "1", reason="no library has to be there")
+def test_the_library_is_there_where_it_has_to_be() -> None:
+    assert ISAS, "make test builds it, and what is skipped without it would pass unseen"
 
 
 def test_without_library_it_runs_on_numpy_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
