@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from greenshift.design import Design, Pruning, Recipe
-from greenshift.schemes import Binary, Depth, LayerKey, Scheme, Shift, Ternary, Uniform
+from greenshift.schemes import Binary, Depth, LayerKey, PowerOfTwo, Scheme, Shift, Ternary, Uniform
 from greenshift.space import make_space, named_configuration
 
 DEPTH = 20  # convolutions and linear layers of ResNet20
@@ -65,6 +65,16 @@ DESIGNS: dict[str, Start] = {
     "int8-ptq-per-layer": Start(_whole(Uniform(8, 8, per_channel=False)), trained=False),
     "lsq4": Start(_inner(Uniform(4, 8, step="learned"))),
     "lsq4-4": Start(_inner(Uniform(4, 4, step="learned"))),
+    "shift4": Start(_inner(PowerOfTwo(4))),
+    "shift3": Start(_inner(PowerOfTwo(3)), lr=0.02),
+    "shift5-two-terms": Start(_inner(PowerOfTwo(5, terms=2))),
+    # Every layer on powers of two: no multiplication in the network.
+    "shift4-whole": Start(_whole(PowerOfTwo(4))),
+    # What each row of the recipe earns: without the nearest power, without the window of least error.
+    "shift4-log": Start(_inner(PowerOfTwo(4, rounding="log"))),
+    "shift4-max": Start(_inner(PowerOfTwo(4, scale="max"))),
+    "shift3-log": Start(_inner(PowerOfTwo(3, rounding="log")), lr=0.02),
+    "shift3-max": Start(_inner(PowerOfTwo(3, scale="max")), lr=0.02),
     "ternary": Start(_inner(Ternary()), lr=0.03, weight_decay=3e-5),
     "binary-weights": Start(_inner(Binary()), lr=0.05, weight_decay=3e-5),
     "unstructured-90": Start(Design("resnet20", pruning=Pruning(0.9)), lr=0.03),
