@@ -68,4 +68,7 @@ designs = st.builds(
     schemes=st.lists(st.tuples(keys, schemes), max_size=4).map(tuple),
     recipe=recipes,
     pruning=st.one_of(st.none(), prunings),
+    depth=st.floats(0.1, 4),
+    blocks=st.sampled_from(["dense", "separable", "bottleneck"]),
+    resolution=st.none() | st.integers(1, 64),
 )

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from greenshift.compactness import BlockName, check_compactness, compactness_from_json, compactness_to_json
 from greenshift.errors import InputError
 from greenshift.schemes import LayerKey, Scheme, parse_key, scheme_from_json, scheme_to_json
 
@@ -175,6 +176,11 @@ class Design:
         schemes: Pairs of layer key and scheme; the first key that matches a layer decides.
         recipe: The training recipe.
         pruning: Weights to remove, or None; left out of the JSON form where there is none.
+        depth: Multiplier of the blocks in each stage of the backbone, at least one block stays.
+        blocks: What stands in place of the backbone's dense 3x3 convolutions but the first:
+            `separable` or `bottleneck` (`greenshift.models.compact`), or `dense` to keep them.
+        resolution: Height and width in pixels of the images that the network takes, at most the data's;
+            None for the data's own. Like `depth` and `blocks`, left out of the JSON form at its default.
     """
 
     backbone: str
@@ -182,6 +188,13 @@ class Design:
     schemes: tuple[tuple[LayerKey, Scheme], ...] = ()
     recipe: Recipe = field(default_factory=Recipe)
     pruning: Pruning | None = None
+    depth: float = 1.0
+    blocks: BlockName = "dense"
+    resolution: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check_compactness(self.depth, self.blocks, self.resolution)
 
     def to_json(self) -> dict[str, Any]:
         """Return the design as a JSON object; `from_json` is the inverse."""
@@ -195,6 +208,7 @@ class Design:
             "recipe": recipe,
             # Designs without pruning keep the digests that they had before there was any.
             **({} if self.pruning is None else {"pruning": dataclasses.asdict(self.pruning)}),
+            **compactness_to_json(self.depth, self.blocks, self.resolution),
         }
 
     @staticmethod
@@ -219,6 +233,7 @@ class Design:
                 schemes=tuple(schemes),
                 recipe=Recipe(optimization=optimization, distillation=distillation, **recipe),
                 pruning=Pruning(**data["pruning"]) if data.get("pruning") is not None else None,
+                **compactness_from_json(data),
             )
         except (KeyError, TypeError) as error:
             raise InputError(f"design: {error} in {json.dumps(data)[:200]}") from error

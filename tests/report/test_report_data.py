@@ -196,3 +196,8 @@ def test_a_pruned_design_is_not_described_as_untouched() -> None:
     assert describe_design(Design("resnet20", pruning=Pruning(0.9))) == "float32; 0.9 of the weights pruned"
     half = Design("resnet20", pruning=Pruning(0.5, "2:4"))
     assert describe_design(half) == "float32; 0.5 of the weights pruned in 2:4"
+
+
+def test_a_compact_design_is_described_by_what_makes_it_so() -> None:
+    design = Design("resnet20", width=0.5, depth=2.0, blocks="separable", resolution=24)
+    assert describe_design(design) == "float32; width 0.5; depth 2; separable blocks; images of 24x24 pixels"

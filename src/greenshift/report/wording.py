@@ -80,7 +80,10 @@ def describe_design(design: Design) -> str:
     """Say in words what is done to a backbone, such as `int8 on all layers; distilled`, or `float32` if nothing is."""
     used = [(key, scheme) for key, scheme in design.schemes if not (isinstance(key, Depth) and key.count == 0)]
     parts = [f"{describe_scheme(scheme)} on {describe_layers(key)}" for key, scheme in used] or ["float32"]
-    parts += [f"width {design.width:g}"] * (design.width != 1)
+    parts += [f"width {design.width:g}"] * (design.width != 1) + [f"depth {design.depth:g}"] * (design.depth != 1)
+    parts += [f"{design.blocks} blocks"] * (design.blocks != "dense")
+    if design.resolution is not None:
+        parts.append(f"images of {design.resolution}x{design.resolution} pixels")
     if design.pruning is not None:
         pattern = "" if design.pruning.group is None else f" in {design.pruning.pattern}"
         parts.append(f"{design.pruning.sparsity:.3g} of the weights pruned{pattern}")
