@@ -9,7 +9,7 @@ from typing import Any
 from greenshift.design import Design
 from greenshift.quantities import format_objective, format_quantity
 from greenshift.records import Evaluation
-from greenshift.schemes import Depth, LayerKey, Shift, Uniform
+from greenshift.schemes import Depth, LayerKey, PowerOfTwo, Shift, Uniform
 
 # What an objective is called on an axis, what there is less of if it falls, and its value in a sentence.
 _WORDS: dict[str, tuple[str, str, str]] = {
@@ -54,6 +54,15 @@ def _(scheme: Shift) -> str:
     if scheme.rounding == "stochastic":
         words += ", stochastic rounding"
     return words + (", as in the original code" if scheme.original else "")
+
+
+@describe_scheme.register
+def _(scheme: PowerOfTwo) -> str:
+    kind = "power-of-two" if scheme.terms == 1 else "two-term power-of-two"
+    words = f"{scheme.weight_bits}-bit {kind} weights, {scheme.act_bits}-bit activations"
+    words += ", windows by the largest weight" if scheme.scale == "max" else ""
+    words += ", rounded in the logarithm" if scheme.rounding == "log" else ""
+    return words + (", learned steps" if scheme.step == "learned" else "")
 
 
 @describe_scheme.register
