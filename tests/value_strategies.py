@@ -20,7 +20,8 @@ ternaries = st.builds(Ternary, st.integers(2, 8), st.floats(0, 1, exclude_max=Tr
 uniforms = st.builds(
     Uniform, st.integers(2, 8), st.integers(2, 8), st.booleans(), st.sampled_from(["range", "learned"])
 )
-schemes = st.one_of(shifts, uniforms, ternaries, st.builds(Binary, st.integers(2, 8)))
+binaries = st.builds(Binary, st.integers(1, 8), st.sampled_from(["approx", "clipped"]))
+schemes = st.one_of(shifts, uniforms, ternaries, binaries)
 depths = st.builds(Depth, st.integers(0, 200), st.sampled_from(["output", "input"]))
 keys = st.one_of(depths, st.sampled_from(["*", "conv1", "layer*.conv?", "features.0"]))
 optimizations = st.builds(

@@ -29,6 +29,7 @@ class Storage:
         act_bits: Bits of an input activation.
         weight_levels: Number of different exponents of a weight, 0 if it has none.
         per_channel: Whether a scale of integers is stored per output channel, or once.
+        scaled: Whether layers that are no plain integers have such scales too: powers of two need none.
     """
 
     arithmetic: Arithmetic
@@ -36,6 +37,7 @@ class Storage:
     act_bits: int
     weight_levels: int = 0
     per_channel: bool = True
+    scaled: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,15 @@ def _uniform_storage(scheme: Uniform) -> Storage:
     return Storage("int", scheme.weight_bits, scheme.act_bits, per_channel=scheme.per_channel)
 
 
+def _signed_storage(weight_bits: int, act_bits: int) -> Storage:
+    """Return the storage of weights -1, 1 and perhaps 0: one exponent, so that nothing is left to shift or multiply."""
+    return Storage("shift", weight_bits, act_bits, weight_levels=1, scaled=True)
+
+
+def _binary_storage(scheme: Binary) -> Storage:
+    return Storage("binary", 1, 1, scaled=True) if scheme.act_bits == 1 else _signed_storage(1, scheme.act_bits)
+
+
 def _shift_storage(scheme: Shift) -> Storage:
     return Storage("shift", scheme.weight_bits, scheme.act_bits, 1 - scheme.min_exponent)
 
@@ -89,13 +100,13 @@ def _shift_zeros(scheme: Shift) -> str | None:
 
 
 _HANDLERS: dict[type, Handler] = {
-    Binary: Handler(BinaryConv2d, BinaryLinear, _copy_weight, lambda s: Storage("int", 1, s.act_bits)),
+    Binary: Handler(BinaryConv2d, BinaryLinear, _copy_weight, _binary_storage),
     Shift: Handler(ShiftConv2d, ShiftLinear, load_float_weight, _shift_storage, _shift_zeros),
     Ternary: Handler(
         TernaryConv2d,
         TernaryLinear,
         load_ternary_weight,
-        lambda s: Storage("int", 2, s.act_bits),
+        lambda s: _signed_storage(2, s.act_bits),
         lambda _: "weight",
     ),
     Uniform: Handler(UniformConv2d, UniformLinear, _load_uniform, _uniform_storage, lambda _: "weight"),

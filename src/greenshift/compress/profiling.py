@@ -19,6 +19,7 @@ from greenshift.compress.prune import sparsity_of
 from greenshift.profile import Arithmetic, LayerProfile, NetworkProfile
 
 _BIAS_BYTES = 4
+_BYTE = 8  # bits
 _NORMS = (nn.BatchNorm2d, nn.BatchNorm1d)
 # Layers that move or keep values without computing any.
 _SILENT = (nn.Identity, nn.Flatten, nn.Dropout)
@@ -190,7 +191,8 @@ def _weighted(step: Step, storage: Storage, sparsity: float) -> LayerProfile:
     outputs = step.output_shape[0] if step.kind == "conv" else step.output_shape[-1]
     positions = math.prod(step.output_shape) // outputs
     # A float scale per output channel, or one, is what an integer grid needs; powers of two need none.
-    scale_bytes = 4 * (outputs if storage.per_channel else 1) if storage.arithmetic == "int" else 0
+    has_scales = storage.scaled or storage.arithmetic == "int"
+    scale_bytes = 4 * (outputs if storage.per_channel else 1) if has_scales else 0
     bias_bytes = _BIAS_BYTES * outputs if step.bias else 0
     return LayerProfile(
         step.name,
@@ -219,5 +221,7 @@ def _as_stored(layers: list[LayerProfile]) -> tuple[LayerProfile, ...]:
             result.append(dataclasses.replace(layer, arithmetic=arithmetic, act_bits=bits, output_bits=bits))
         else:
             result.append(dataclasses.replace(layer, output_bits=bits))
-            bits, integers = layer.act_bits, layer.arithmetic != "float"
+            # The map in front of a sign is needed in full by the shortcut around it: it is kept in bytes.
+            bits = _BYTE if layer.arithmetic == "binary" else layer.act_bits
+            integers = layer.arithmetic != "float"
     return tuple(reversed(result))
