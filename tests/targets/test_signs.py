@@ -55,9 +55,10 @@ def test_a_microcontroller_without_the_kernel_gains_nothing():
 
 def test_binary_weights_with_bytes_gain_where_additions_are_cheaper_than_products():
     assert no_gain_of(Binary(act_bits=8), load_target("cortex-m0")) is None
-    reason = no_gain_of(Binary(act_bits=8), load_target("gpu-a100"))
-    assert "no kernel that counts bits" in str(reason)
-    assert "\n" not in str(reason)
+    assert no_gain_of(Binary(act_bits=8), load_target("gpu-a100")) == (
+        "gpu-a100 gains nothing from binary layers of 1-bit weights and 8-bit activations over int8, as it has no "
+        "kernel that counts bits; only the file gets smaller"
+    )
 
 
 def test_ternary_weights_take_the_path_made_for_them():
@@ -77,4 +78,4 @@ def test_int8_is_what_it_is_compared_with(name):
     reason = no_gain_of(Uniform(), load_target(name))
     assert "gains nothing" in str(reason)
     assert "counts bits" not in str(reason)
-    assert reason == no_gain(load_target(name), "int", 8, 8)
+    assert reason == no_gain(load_target(name), "int", 8, 8, name="uniform")

@@ -15,4 +15,6 @@ def no_gain_of(scheme: Scheme, target: Target) -> str | None:
         target: The target.
     """
     storage = storage_of(scheme)
-    return no_gain(target, storage.arithmetic, storage.weight_bits, storage.act_bits, storage.weight_levels)
+    bits = storage.weight_bits, storage.act_bits
+    name = type(scheme).__name__.lower()
+    return no_gain(target, storage.arithmetic, *bits, storage.weight_levels, name=name)

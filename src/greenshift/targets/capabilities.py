@@ -66,7 +66,9 @@ def capabilities(target: Target) -> Capabilities:
     )
 
 
-def no_gain(target: Target, arithmetic: Arithmetic, weight_bits: int, act_bits: int, levels: int = 0) -> str | None:
+def no_gain(
+    target: Target, arithmetic: Arithmetic, weight_bits: int, act_bits: int, levels: int = 0, *, name: str = ""
+) -> str | None:
     """Say why layers of some numbers save no energy on a target, next to int8 ones.
 
     Args:
@@ -75,6 +77,7 @@ def no_gain(target: Target, arithmetic: Arithmetic, weight_bits: int, act_bits: 
         weight_bits: Bits of a weight.
         act_bits: Bits of an activation.
         levels: Number of exponents of a shift weight.
+        name: What to call the layers; by their arithmetic if empty.
 
     Returns:
         One line, or None if they cost less than int8, or nothing can be compared as the target has no int8.
@@ -82,7 +85,7 @@ def no_gain(target: Target, arithmetic: Arithmetic, weight_bits: int, act_bits: 
     layer = _probe(arithmetic, weight_bits, act_bits, levels)
     # Traffic aside: the same bytes, so that only the arithmetic is compared.
     energy_j, int8_j = (_energy_j(replace(p, parameter_bytes=0), target) for p in (layer, _PROBES["int8"]))
-    kind = f"{arithmetic} layers of {weight_bits}-bit weights and {act_bits}-bit activations"
+    kind = f"{name or arithmetic} layers of {weight_bits}-bit weights and {act_bits}-bit activations"
     if energy_j is None:
         return f"{target.name} cannot run {kind}"
     if int8_j is None or energy_j < (1 - _NOTICEABLE) * int8_j:
