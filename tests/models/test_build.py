@@ -6,8 +6,9 @@ from greenshift.errors import InputError
 from greenshift.models import build_model, model_names, registry
 from greenshift.models.layers import deepened, halvings
 
-NAMES = ("googlenet", "mobilenetv2", "resnet20", "resnet32", "resnet56", "tiny_cnn", "vgg16", "vgg19")
+NAMES = ("birealnet20", "googlenet", "mobilenetv2", "resnet20", "resnet32", "resnet56", "tiny_cnn", "vgg16", "vgg19")
 CONVOLUTIONS = {
+    "birealnet20": 19,
     "googlenet": 64,
     "mobilenetv2": 52,
     "resnet20": 19,
@@ -189,7 +190,7 @@ def test_option_a_shortcut_keeps_pixels_and_pads_channels_on_both_sides():
     ("name", "changes", "message"),
     [
         ("resnet21", {}, "did you mean .*resnet20"),
-        ("nothing", {}, "known: googlenet, mobilenetv2"),
+        ("nothing", {}, "known: birealnet20, googlenet"),
         ("resnet20", {"width": 0.0}, "width must be a number above 0, not 0"),
         ("resnet20", {"width": float("nan")}, "width must be"),
         ("resnet20", {"depth": 0.0}, "depth must be a number above 0, not 0"),

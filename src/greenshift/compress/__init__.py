@@ -2,6 +2,7 @@
 
 from greenshift.compress.calibration import calibrate, reestimate_batch_norm
 from greenshift.compress.convert import ConversionReport, LayerReport, convert, weighted_layers
+from greenshift.compress.gain import no_gain_of
 from greenshift.compress.power_of_two import refit_windows
 from greenshift.compress.profiling import profile
 from greenshift.compress.prune import apply_masks, planned_sparsity, prune, sparsity_of
@@ -19,6 +20,7 @@ __all__ = [
     "apply_masks",
     "calibrate",
     "convert",
+    "no_gain_of",
     "planned_sparsity",
     "profile",
     "prune",
