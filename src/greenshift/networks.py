@@ -13,12 +13,13 @@ from torch import nn
 
 from greenshift.compress import Depth, Shift, Uniform, convert
 from greenshift.compress import weighted_layers as list_weighted_layers
+from greenshift.compress.channels import prune_channels
 from greenshift.compress.convert import assign_schemes
 from greenshift.compress.handlers import storage_of
 from greenshift.compress.profiling import Step, profile_steps, trace
 from greenshift.compress.prune import add_masks, planned_sparsity
 from greenshift.data import Dataset, Splits, load_dataset, split, train_and_validation
-from greenshift.design import Design, Optimization, Recipe
+from greenshift.design import Design, Optimization, Pruning, Recipe
 from greenshift.models import build_model
 from greenshift.profile import NetworkProfile
 from greenshift.records import DataChoice, EpochMetrics
@@ -71,27 +72,30 @@ def build_network(design: Design, shape: ImageShape) -> nn.Module:
         shape: Classes and image size.
 
     Returns:
-        The network, converted by the design's schemes, with the masks of its pruning (which remove
-        nothing yet), on the CPU.
+        The network on the CPU, without the channels that its pruning removes, converted by its schemes, with
+        the masks of its pruning (which remove nothing yet).
     """
     model = build_model(design.backbone, width=design.width, **dataclasses.asdict(shape))
     return apply_schemes(model, design, shape)
 
 
 def apply_schemes(model: nn.Module, design: Design, shape: ImageShape) -> nn.Module:
-    """Convert a float network by a design's schemes and give it the masks of its pruning.
+    """Compress a float network by a design: remove channels, convert by the schemes, add the masks of the pruning.
 
-    Without either it is returned as it is.
+    Channels are taken out of the given network itself, by the weights that it has. Without schemes and pruning it is
+    returned as it is.
     """
+    if design.channel_pruning is not None:
+        prune_channels(model, design.channel_pruning, shape.input)
     if design.schemes:
         model = convert(model, dict(design.schemes), torch.zeros(2, *shape.input))[0]
-    if design.pruning is not None:
-        add_masks(model, design.pruning)
+    if design.weight_pruning is not None:
+        add_masks(model, design.weight_pruning)
     return model
 
 
 def profile_design(design: Design, data: DataChoice) -> NetworkProfile:
-    """Profile a design without weights: milliseconds for a new backbone, less than one after that.
+    """Profile a design without weights: milliseconds for a new backbone or cut, less than one after that.
 
     Args:
         design: What to profile; its recipe does not matter.
@@ -101,19 +105,23 @@ def profile_design(design: Design, data: DataChoice) -> NetworkProfile:
         InputError: If a scheme's key selects nothing that can be converted, or a layer cannot be pruned.
     """
     shape = image_shape(data)
-    model, steps = _traced(design.backbone, design.width, shape)
+    model, steps = _traced(design.backbone, design.width, shape, design.channel_pruning)
     reports = assign_schemes(model, dict(design.schemes)) if design.schemes else ()
     schemes = {report.name: report.scheme for report in reports}
-    sparsity = {} if design.pruning is None else planned_sparsity(model, design.pruning, schemes)
+    masks = design.weight_pruning
+    sparsity = {} if masks is None else planned_sparsity(model, masks, schemes)
     return profile_steps(steps, {name: storage_of(s) for name, s in schemes.items()}, shape.input, sparsity)
 
 
-@lru_cache(maxsize=16)
-def _traced(backbone: str, width: float, shape: ImageShape) -> tuple[nn.Module, tuple[Step, ...]]:
+@lru_cache(maxsize=256)
+def _traced(
+    backbone: str, width: float, shape: ImageShape, channels: Pruning | None = None
+) -> tuple[nn.Module, tuple[Step, ...]]:
     # Not on the meta device: its kernels import torch's compiler, which takes seconds, the CPU milliseconds.
     with torch.random.fork_rng(devices=[]):
-        model = build_network(Design(backbone, width), shape)
-    return model, trace(model, shape.input)
+        model = build_network(Design(backbone, width, pruning=channels), shape)
+    steps = trace(model, shape.input)
+    return model.to("meta"), steps  # names and shapes are all that is asked of it from here on
 
 
 def weighted_layers(backbone: str, data: DataChoice) -> int:
@@ -209,7 +217,7 @@ def train_design(
         teacher = compute.place(teacher)
     images = train_and_validation(splits) if final else splits.train
     validation = None if final else splits.validation
-    training = Training(dataset, images, validation, design.recipe, seed, compute, design.pruning)
+    training = Training(dataset, images, validation, design.recipe, seed, compute, design.weight_pruning)
     curve = train(model, training, epochs, teacher=teacher, checkpoint=checkpoint, on_epoch=on_epoch)
     return model, training, curve
 

@@ -82,8 +82,9 @@ def describe_design(design: Design) -> str:
     parts = [f"{describe_scheme(scheme)} on {describe_layers(key)}" for key, scheme in used] or ["float32"]
     parts += [f"width {design.width:g}"] * (design.width != 1)
     if design.pruning is not None:
-        pattern = "" if design.pruning.group is None else f" in {design.pruning.pattern}"
-        parts.append(f"{design.pruning.sparsity:.3g} of the weights pruned{pattern}")
+        what = "multiply-accumulates" if design.channel_pruning else "weights"
+        pattern = "" if design.pruning.pattern == "unstructured" else f" in {design.pruning.pattern}"
+        parts.append(f"{design.pruning.sparsity:.3g} of the {what} pruned{pattern}")
     return "; ".join(parts + ["distilled"] * (design.recipe.distillation is not None))
 
 
