@@ -11,9 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from greenshift.compress import Depth, Shift, Uniform, convert
+from greenshift.compress import Depth, Shift, Uniform, convert, prune_channels
 from greenshift.compress import weighted_layers as list_weighted_layers
-from greenshift.compress.channels import prune_channels
 from greenshift.compress.convert import assign_schemes
 from greenshift.compress.handlers import storage_of
 from greenshift.compress.profiling import Step, profile_steps, trace

@@ -1,6 +1,7 @@
 """Make layers of a network cheaper."""
 
 from greenshift.compress.calibration import calibrate, reestimate_batch_norm
+from greenshift.compress.channels import prune_channels
 from greenshift.compress.convert import ConversionReport, LayerReport, convert, weighted_layers
 from greenshift.compress.profiling import profile
 from greenshift.compress.prune import apply_masks, planned_sparsity, prune, sparsity_of
@@ -20,6 +21,7 @@ __all__ = [
     "planned_sparsity",
     "profile",
     "prune",
+    "prune_channels",
     "reestimate_batch_norm",
     "sparsity_of",
     "weighted_layers",

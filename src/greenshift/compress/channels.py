@@ -8,13 +8,14 @@ channels a group loses follows from the shapes alone, which ones from the weight
 
 import bisect
 import contextlib
+import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
 import torch_pruning
-from torch import nn
+from torch import Tensor, nn
 
 from greenshift.compress.convert import weighted_layers
 from greenshift.compress.profiling import profile
@@ -23,6 +24,7 @@ from greenshift.design import Pruning
 from greenshift.errors import InputError
 
 CHANNEL_STEP = 4  # counts stay multiples of it, and no group gets smaller: as models.layers.scaled rounds widths
+_TOLERANCE, _SMALLEST = 0.01, 1e-12  # of the largest output: sums are rounded in another order
 _CUT_TOGETHER = (nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d)
 
 
@@ -49,11 +51,11 @@ def prune_channels(model: nn.Module, pruning: Pruning, input_shape: tuple[int, .
     """Remove channels until the wanted share of the multiply-accumulates is gone.
 
     Every group keeps the same share of its channels, rounded up to a multiple of 4: the largest share at which
-    enough is gone; groups that reach it at the same point are cut in the network's order until there is enough.
-    Channels of smallest group L2 norm go first (Fang et al., section 3.3, with equal weights for all layers of the
-    group), ranked before anything is cut. Left whole are the network's outputs, channels that are padded with
-    others on their way into a sum (the option-A shortcuts of residual networks: only the channels inside of their
-    blocks are cut), convolutions in groups other than depthwise ones, and groups of 4 channels or fewer.
+    enough is gone, found by bisection; groups get 4 channels back, in the network's order, where there is room.
+    The channels that go are those of smallest L2 norm over all convolutions, linear layers and norms of the group
+    (Fang et al., 2023), ranked before anything is cut. Left whole are the network's outputs, channels that are padded
+    with others on their way into a sum (the option-A shortcuts of residual networks: only the channels inside of
+    their blocks are cut), convolutions in groups other than depthwise ones, and groups of 4 channels or fewer.
 
     Args:
         model: Float network on the CPU; changed in place, its mode is kept.
@@ -64,9 +66,10 @@ def prune_channels(model: nn.Module, pruning: Pruning, input_shape: tuple[int, .
         The outputs that every cut layer has lost, in ascending order, by its name.
 
     Raises:
-        InputError: If the dependencies cannot be traced, so much cannot be removed, or the cut network does not run.
+        InputError: If the dependencies cannot be traced, so much cannot be removed, or the cut network computes
+            something else than the whole one with zeros for the weights that read the removed channels.
     """
-    example = torch.zeros(1, *input_shape)
+    example = torch.randn(2, *input_shape, generator=torch.Generator().manual_seed(0))
     with _evaluating(model):
         graph = _dependencies(model, example)
         groups = _groups(model, graph, pruning)
@@ -74,13 +77,13 @@ def prune_channels(model: nn.Module, pruning: Pruning, input_shape: tuple[int, .
         scores = torch_pruning.importance.GroupMagnitudeImportance(p=2, normalizer=None)
         orders = [scores(group.members).argsort(stable=True).tolist() for group in groups]
         removed = [sorted(order[: group.size - left]) for group, order, left in zip(groups, orders, kept, strict=True)]
-        for group, channels in zip(groups, removed, strict=True):
-            if channels:
-                # Asked for anew: a cut before moves the places of later channels in a concatenation.
-                graph.get_pruning_group(group.root, _cut_outputs(graph, group.root), channels).prune()
-        _check_runs(model, example)
-    cuts = zip(groups, removed, strict=True)
-    return {name: tuple(channels) for group, channels in cuts if channels for name in group.outputs}
+        cuts = [(group, channels) for group, channels in zip(groups, removed, strict=True) if channels]
+        wanted = _without_reading(model, graph, cuts, example)
+        for group, channels in cuts:
+            # Asked for anew: a cut before moves the places of later channels in a concatenation.
+            _coupled(graph, group.root, channels).prune()
+        _check_same(model, example, wanted)
+    return {name: tuple(channels) for group, channels in cuts for name in group.outputs}
 
 
 @contextlib.contextmanager
@@ -92,7 +95,7 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
         model.train(training)
 
 
-def _dependencies(model: nn.Module, example: torch.Tensor) -> Any:
+def _dependencies(model: nn.Module, example: Tensor) -> Any:
     model.eval()  # the trace runs the network, which must not move its running statistics
     try:
         with torch.enable_grad():
@@ -102,8 +105,9 @@ def _dependencies(model: nn.Module, example: torch.Tensor) -> Any:
         raise InputError(f"prune: the network's channels cannot be traced: {text[0]}; prune unstructured") from error
 
 
-def _cut_outputs(graph: Any, layer: nn.Module) -> Any:
-    return graph.get_pruner_of_module(layer).prune_out_channels
+def _coupled(graph: Any, layer: nn.Module, channels: list[int]) -> Any:
+    """All that goes with some outputs of a layer."""
+    return graph.get_pruning_group(layer, graph.get_pruner_of_module(layer).prune_out_channels, channels)
 
 
 def _groups(model: nn.Module, graph: Any, pruning: Pruning) -> list[_Group]:
@@ -116,7 +120,7 @@ def _groups(model: nn.Module, graph: Any, pruning: Pruning) -> list[_Group]:
         if layer not in graph.module2node or id(layer) in seen:
             continue
         size = graph.get_out_channels(layer)
-        members = graph.get_pruning_group(layer, _cut_outputs(graph, layer), list(range(size)))
+        members = _coupled(graph, layer, list(range(size)))
         outputs, inputs = [], {}
         for dependency, channels in members:
             target = dependency.target.module
@@ -142,8 +146,9 @@ def _can_be_cut(graph: Any, dependency: Any, channels: list[int], size: int) -> 
         return False
     if not graph.is_out_channel_pruning_fn(dependency.handler):
         return len(channels) % size == 0
-    # A layer that makes more channels than the group has, or none of the others': they were padded on the way.
-    complete = not known or len(channels) == graph.get_out_channels(node) == size
+    # A layer that makes more or fewer channels than the others: some were padded on the way.
+    makes = isinstance(node.module, nn.Conv2d | nn.Linear)
+    complete = not makes or len(channels) == graph.get_out_channels(node) == size
     return complete and bool(node.outputs)
 
 
@@ -212,10 +217,29 @@ class _Macs:
         return total
 
 
-def _check_runs(model: nn.Module, example: torch.Tensor) -> None:
+def _without_reading(model: nn.Module, graph: Any, cuts: list[tuple[_Group, list[int]]], example: Tensor) -> Tensor:
+    """What the whole network computes if nobody reads the channels that are to go."""
+    whole = copy.deepcopy(model)
+    twins = dict(zip(model.modules(), whole.modules(), strict=True))
+    with torch.no_grad():
+        for group, channels in cuts:
+            for dependency, places in _coupled(graph, group.root, channels):
+                module = dependency.target.module
+                reads = not graph.is_out_channel_pruning_fn(dependency.handler)
+                if reads and isinstance(module, nn.Conv2d | nn.Linear):
+                    cast("nn.Conv2d | nn.Linear", twins[module]).weight[:, places] = 0.0
+        output: Tensor = whole(example)
+        return output
+
+
+def _check_same(model: nn.Module, example: Tensor, wanted: Tensor) -> None:
+    """See that the trace understood the network: a channel that moves on a way it does not know is cut wrongly."""
     try:
         with torch.no_grad():
-            model.eval()(example)
+            found = model(example)
+        worst = float((found - wanted).abs().max() / wanted.abs().max().clamp_min(_SMALLEST))
+        problem = None if worst < _TOLERANCE else f"its outputs change by {worst:.0%}"
     except (RuntimeError, ValueError, TypeError) as error:
-        text = str(error).splitlines()[0]
-        raise InputError(f"prune: the network does not run without its channels: {text}; prune unstructured") from error
+        problem = str(error).splitlines()[0]
+    if problem is not None:
+        raise InputError(f"prune: this network's channels cannot be followed ({problem}); prune unstructured")
