@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from greenshift.compress import Depth, Shift, Uniform, convert
+from greenshift.compress import Depth, Shift, Uniform, convert, prune_channels
 from greenshift.compress import weighted_layers as list_weighted_layers
 from greenshift.compress.convert import assign_schemes
 from greenshift.compress.handlers import storage_of
@@ -84,8 +84,8 @@ def build_network(design: Design, shape: ImageShape) -> nn.Module:
         shape: Classes, and the size of the images at the design's resolution.
 
     Returns:
-        The network, converted by the design's schemes, with the masks of its pruning (which remove
-        nothing yet), on the CPU.
+        The network on the CPU, without the channels that its pruning removes, converted by its schemes, with
+        the masks of its pruning (which remove nothing yet).
     """
     return apply_schemes(replace_dense_blocks(_dense(design, shape), design.blocks, design.backbone), design, shape)
 
@@ -95,19 +95,22 @@ def _dense(design: Design, shape: ImageShape) -> nn.Module:
 
 
 def apply_schemes(model: nn.Module, design: Design, shape: ImageShape) -> nn.Module:
-    """Convert a float network by a design's schemes and give it the masks of its pruning.
+    """Compress a float network by a design: remove channels, convert by the schemes, add the masks of the pruning.
 
-    Without either it is returned as it is.
+    Channels are taken out of the given network itself, by the weights that it has. Without schemes and pruning it is
+    returned as it is.
     """
+    if design.channel_pruning is not None:
+        prune_channels(model, design.channel_pruning, shape.input)
     if design.schemes:
         model = convert(model, dict(design.schemes), torch.zeros(2, *shape.input))[0]
-    if design.pruning is not None:
-        add_masks(model, design.pruning)
+    if design.weight_pruning is not None:
+        add_masks(model, design.weight_pruning)
     return model
 
 
 def profile_design(design: Design, data: DataChoice) -> NetworkProfile:
-    """Profile a design without weights: milliseconds for a new backbone, less than one after that.
+    """Profile a design without weights: milliseconds for a new backbone or cut, less than one after that.
 
     Args:
         design: What to profile; its recipe does not matter.
@@ -121,21 +124,23 @@ def profile_design(design: Design, data: DataChoice) -> NetworkProfile:
     model, steps = _traced(_plain(design), shape)
     reports = assign_schemes(model, dict(design.schemes)) if design.schemes else ()
     schemes = {report.name: report.scheme for report in reports}
-    sparsity = {} if design.pruning is None else planned_sparsity(model, design.pruning, schemes)
+    masks = design.weight_pruning
+    sparsity = {} if masks is None else planned_sparsity(model, masks, schemes)
     return profile_steps(steps, {name: storage_of(s) for name, s in schemes.items()}, shape.input, sparsity)
 
 
 def _plain(design: Design) -> Design:
     """Return what of a design decides which layers there are, on which shapes."""
-    return dataclasses.replace(design, schemes=(), recipe=Recipe(), pruning=None)
+    return dataclasses.replace(design, schemes=(), recipe=Recipe(), pruning=design.channel_pruning)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=256)
 def _traced(design: Design, shape: ImageShape) -> tuple[nn.Module, tuple[Step, ...]]:
     # Not on the meta device: its kernels import torch's compiler, which takes seconds, the CPU milliseconds.
     with torch.random.fork_rng(devices=[]):
         model = build_network(design, shape)
-    return model, trace(model, shape.input)
+    steps = trace(model, shape.input)
+    return model.to("meta"), steps  # names and shapes are all that is asked of it from here on
 
 
 def weighted_layers(backbone: str, data: DataChoice) -> int:
@@ -232,7 +237,7 @@ def train_design(
         teacher = compute.place(teacher)
     images = train_and_validation(splits) if final else splits.train
     validation = None if final else splits.validation
-    training = Training(dataset, images, validation, design.recipe, seed, compute, design.pruning)
+    training = Training(dataset, images, validation, design.recipe, seed, compute, design.weight_pruning)
     curve = train(model, training, epochs, teacher=teacher, checkpoint=checkpoint, on_epoch=on_epoch)
     return model, training, curve
 

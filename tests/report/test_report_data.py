@@ -195,6 +195,8 @@ def test_a_selection_may_say_what_became_of_its_packed_form() -> None:
 def test_a_pruned_design_is_not_described_as_untouched() -> None:
     assert describe_design(Design("resnet20")) == "float32"
     assert describe_design(Design("resnet20", pruning=Pruning(0.9))) == "float32; 0.9 of the weights pruned"
+    channels = Design("resnet20", pruning=Pruning(0.5, "channels", "one-shot"))
+    assert describe_design(channels) == "float32; 0.5 of the multiply-accumulates pruned in channels"
     half = Design("resnet20", pruning=Pruning(0.5, "2:4"))
     assert describe_design(half) == "float32; 0.5 of the weights pruned in 2:4"
 

@@ -1,6 +1,7 @@
 """Make layers of a network cheaper."""
 
 from greenshift.compress.calibration import calibrate, reestimate_batch_norm
+from greenshift.compress.channels import prune_channels
 from greenshift.compress.convert import ConversionReport, LayerReport, convert, weighted_layers
 from greenshift.compress.gain import no_gain_of
 from greenshift.compress.power_of_two import refit_windows
@@ -24,6 +25,7 @@ __all__ = [
     "planned_sparsity",
     "profile",
     "prune",
+    "prune_channels",
     "reestimate_batch_norm",
     "refit_windows",
     "sparsity_of",

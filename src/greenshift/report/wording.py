@@ -94,8 +94,9 @@ def describe_design(design: Design) -> str:
     if design.resolution is not None:
         parts.append(f"images of {design.resolution}x{design.resolution} pixels")
     if design.pruning is not None:
-        pattern = "" if design.pruning.group is None else f" in {design.pruning.pattern}"
-        parts.append(f"{design.pruning.sparsity:.3g} of the weights pruned{pattern}")
+        what = "multiply-accumulates" if design.channel_pruning else "weights"
+        pattern = "" if design.pruning.pattern == "unstructured" else f" in {design.pruning.pattern}"
+        parts.append(f"{design.pruning.sparsity:.3g} of the {what} pruned{pattern}")
     return "; ".join(parts + ["distilled"] * (design.recipe.distillation is not None))
 
 
