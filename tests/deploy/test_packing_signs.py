@@ -1,5 +1,7 @@
 """Sign activations in a packed network: maps of two bytes, and sums of signs that are those of the trained layer."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from packing_models import difference, images, normalised, packed, raw, settled
 from torch import nn
 
 from greenshift.compress import Binary, convert
+from greenshift.deploy.c_export import export_c, verify_c
 from greenshift.deploy.file import read_network, write_network
 from greenshift.deploy.network import Lookup
 from greenshift.deploy.packing import simulate
@@ -14,6 +17,7 @@ from greenshift.deploy.reference import run_reference
 from greenshift.deploy.runtime import Runtime, available_isas
 from greenshift.deploy.validity import check
 from greenshift.models import build_model
+from greenshift.targets import load_target
 
 X = images()
 
@@ -24,6 +28,12 @@ def two_layers():
         nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.Flatten(), nn.Linear(8 * 64, 5)
     )
     return settled(convert(network, {"*": Binary(act_bits=1)}, X)[0], X)
+
+
+def birealnet():
+    torch.manual_seed(0)
+    network = build_model("birealnet20", num_classes=5, in_channels=3, image_size=8, width=0.25)
+    return settled(convert(network, {"layer*": Binary(act_bits=1)}, X)[0], X)
 
 
 def signs_of(network):
@@ -64,17 +74,11 @@ def test_a_map_of_one_sign_in_the_images_still_has_two():
     assert [grid.zero for grid in grids] == [128]
 
 
-@pytest.mark.parametrize("build", [two_layers, "birealnet20"])
-def test_every_runtime_gives_the_simulated_logits(build, tmp_path):
-    if build == "birealnet20":
-        torch.manual_seed(0)
-        float_model = build_model(build, num_classes=5, in_channels=3, image_size=8, width=0.5)
-        model = settled(convert(float_model, {"layer*": Binary(act_bits=1)}, X)[0], X)
-    else:
-        model = build()
-    network, report = packed(model, X)
+@pytest.mark.parametrize(("build", "count"), [(two_layers, 2), (birealnet, 18)])
+def test_every_runtime_gives_the_simulated_logits(build, count, tmp_path):
+    network, report = packed(build(), X)
     check(network)
-    assert sum(layer.kind == "binary" for layer in report.layers) == (18 if build == "birealnet20" else 2)
+    assert sum(layer.kind == "binary" for layer in report.layers) == count
     assert [-1, 1] in signs_of(network)
     write_network(tmp_path / "a.packed", network)
     read = read_network(tmp_path / "a.packed")
@@ -82,6 +86,13 @@ def test_every_runtime_gives_the_simulated_logits(build, tmp_path):
     np.testing.assert_array_equal(run_reference(read, raw(X)), simulated)
     for isa in available_isas():
         np.testing.assert_array_equal(Runtime(read, isa).run(raw(X)), simulated, err_msg=isa)
+
+
+@pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
+def test_exported_c_gives_the_same_logits(tmp_path):
+    network, _ = packed(birealnet(), X)
+    export_c(network, load_target("cortex-m4"), tmp_path)
+    assert verify_c(tmp_path, load_target("cortex-m4")).runs[0].identical
 
 
 def test_the_packed_network_is_near_the_trained_one():

@@ -1,11 +1,13 @@
-"""Residual networks whose convolutions can be binary: a shortcut around each of them, no ReLU in front of a sign.
+"""Residual networks whose convolutions can be binary: a shortcut around each of them, a batch norm in front of it.
 
 Source: Liu et al., "Bi-Real Net" (ECCV 2018), section 3.1: a shortcut around every convolution keeps the real values
-that a sign throws away. Stages, channels and names are those of the residual networks for small images
-(`greenshift.models.resnet`), so that `layer*` selects every convolution but the first. Shortcuts that halve the map
-average it and repeat the channels (Liu et al., "ReActNet", ECCV 2020, section 4.1), without a convolution that would
-have to stay real. PReLUs of one slope after the batch norms (ReActNet's, without its shifts per channel)
-leave both signs to the sum that is binarised next, and make a network without signs more than a linear one.
+that a sign throws away. Batch norm comes before the sign, as in the blocks of Rastegari et al., "XNOR-Net" (ECCV
+2016), section 3.2: it holds both signs in balance, gives every channel a learned threshold (the shift of ReActNet's
+RSign: Liu et al., ECCV 2020, section 4.2), and brings values to where a sign's gradient is not zero. A PReLU of one
+slope follows the convolution, so that the network is not linear without signs either. Stages, channels and names
+are those of the residual networks for small images (`greenshift.models.resnet`): `layer*` selects every convolution
+but the first. Shortcuts that halve the map average it and repeat its channels, without a convolution of their own that
+would have to stay real.
 """
 
 import torch
@@ -13,8 +15,6 @@ from torch import Tensor, nn
 
 from greenshift.models.layers import deepened, halvings, initialise, scaled
 from greenshift.models.registry import register
-
-_FIRST_SLOPE = 1.0  # the unit starts as the original's, whose sums have no preferred sign
 
 
 class RepeatShortcut(nn.Module):
@@ -33,19 +33,19 @@ class RepeatShortcut(nn.Module):
 
 
 class BiRealUnit(nn.Module):
-    """A 3x3 convolution, its batch norm and PReLU, and a shortcut around them."""
+    """A batch norm, a 3x3 convolution and a PReLU, and a shortcut around them."""
 
     def __init__(self, inputs: int, repeats: int, stride: int) -> None:
         """Take the input channels, how many times as many come out, and the stride."""
         super().__init__()
+        self.bn = nn.BatchNorm2d(inputs)
         self.conv = nn.Conv2d(inputs, inputs * repeats, 3, stride, 1, bias=False)
-        self.bn = nn.BatchNorm2d(inputs * repeats)
-        self.prelu = nn.PReLU(init=_FIRST_SLOPE)
+        self.prelu = nn.PReLU()
         self.shortcut = nn.Identity() if repeats == stride == 1 else RepeatShortcut(stride, repeats)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map float [N, inputs, H, W] to [N, inputs * repeats, ceil(H / stride), ceil(W / stride)]."""
-        out: Tensor = self.prelu(self.bn(self.conv(x))) + self.shortcut(x)
+        out: Tensor = self.prelu(self.conv(self.bn(x))) + self.shortcut(x)
         return out
 
 
