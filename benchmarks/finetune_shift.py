@@ -16,7 +16,7 @@ import torch
 from greenshift.data import load_dataset
 from greenshift.design import Design, Optimization, Recipe
 from greenshift.models import build_model, load_weights
-from greenshift.networks import load_splits, train_design
+from greenshift.networks import Start, load_splits, train_design
 from greenshift.records import DataChoice
 from greenshift.schemes import Depth, Shift
 from greenshift.space import make_space, named_configuration
@@ -57,15 +57,16 @@ def run(name: str, seed: int, args: argparse.Namespace) -> dict[str, object]:
     dataset, splits = load_splits(data)
     point, _, scratch = name.partition("-")
     if scratch:
-        chosen, init = paper_design(point), None
+        chosen, start = paper_design(point), None
         epochs = min(args.scratch_epochs or chosen.recipe.epochs, chosen.recipe.epochs)
     else:
         float_model = build_model("resnet20", num_classes=10, in_channels=3, image_size=32)
         load_weights(float_model, args.checkpoint)
-        chosen, init, epochs = fine_tuned_design(name, args), float_model.state_dict(), args.epochs
+        start = Start(float_model.state_dict(), args.checkpoint, calibration_batches=0)
+        chosen, epochs = fine_tuned_design(name, args), args.epochs
     resume = args.out.with_name(f"{name}-{seed}.safetensors") if scratch else None
     model, training, curve = train_design(
-        chosen, data, epochs=epochs, seed=seed, final=True, init=init, checkpoint=resume
+        chosen, data, epochs=epochs, seed=seed, final=True, start=start, checkpoint=resume
     )
     plain = error_rate(model, dataset, splits.test, training.compute)
     reestimate_normalisation(model, training)

@@ -27,6 +27,7 @@ FULL = StudyConfig(
     target="asic-45nm",
     teacher="runs/a/trial-3.pt",
     teacher_model="resnet56",
+    init="runs/b/trial-1.safetensors",
     warm_start=("runs/a, with a comma", "runs/b"),
     prior={"lr": 0.05, "weight_bits": 4, "odd name": "PS"},
     fidelity="shift_depth",
@@ -201,7 +202,7 @@ def test_identity_is_what_makes_a_study():
     )
     assert identity(same) == identity(dataclasses.replace(FULL, objectives=("error",)))
     changes = {"seed": 1, "target": "cortex-m0", "max_energy": None, "validation_share": 0.5, "prior": None}
-    changes |= {"teacher": "b.pt", "teacher_model": "resnet20"}
+    changes |= {"teacher": "b.pt", "teacher_model": "resnet20", "init": None}
     for field, value in changes.items():
         assert identity(dataclasses.replace(FULL, **{field: value})) != identity(FULL)
 

@@ -14,8 +14,8 @@ from greenshift.data import Dataset
 from greenshift.design import Design, Recipe
 from greenshift.errors import InputError
 from greenshift.models import build_model, load_weights
-from greenshift.networks import ImageShape, build_network, image_shape, load_splits
-from greenshift.records import DataChoice, TeacherFile, file_sha256
+from greenshift.networks import ImageShape, Start, build_network, image_shape, load_splits
+from greenshift.records import DataChoice, WeightFile, WeightRole
 from greenshift.train.checkpoint import read_tensors, write_tensors
 
 FORMAT = 1
@@ -150,21 +150,50 @@ def load_teacher(
     Raises:
         InputError: As `load_network`, or if an artifact's classes have other names or another order.
     """
+    found = _load_as("teacher", path, shape, backbone, classes)
+    return found.model if isinstance(found, Artifact) else found.eval()
+
+
+def load_start(path: Path, shape: ImageShape, backbone: str, *, classes: Sequence[str] | None = None) -> Start:
+    """Read float weights to start trainings of a backbone from.
+
+    Args:
+        path: An artifact of a float design of full width, or weights of `backbone`, as for `load_network`.
+        shape: Classes and image size of the images to train on.
+        backbone: Model name.
+        classes: Names of the classes by label, to be held against an artifact's; None to trust it.
+
+    Raises:
+        InputError: As `load_network`, or if an artifact's classes have other names or another order, or its
+            network is not the plain float backbone.
+    """
+    found = _load_as("init", path, shape, backbone, classes)
+    if isinstance(found, Artifact):
+        if dataclasses.replace(found.design, recipe=Recipe()) != Design(backbone):
+            raise InputError(
+                f"init: {path}: its network is not the plain float32 {backbone} (it is converted, pruned or of another "
+                "width); name a float32 one"
+            )
+        found = found.model
+    return Start(found.state_dict(), str(path))
+
+
+def _load_as(
+    role: WeightRole, path: Path, shape: ImageShape, backbone: str | None, classes: Sequence[str] | None
+) -> Artifact | nn.Module:
     try:
         found = load_network(path, shape, backbone)
     except InputError as error:
-        raise InputError(f"teacher: {error}") from error
-    if not isinstance(found, Artifact):
-        return found.eval()
-    if classes is not None and found.description["classes"] != list(classes):
+        raise InputError(f"{role}: {error}") from error
+    if isinstance(found, Artifact) and classes is not None and found.description["classes"] != list(classes):
         raise InputError(
-            f"teacher: {path}: trained on {found.description['data']}, whose classes have other names or another "
+            f"{role}: {path}: trained on {found.description['data']}, whose classes have other names or another "
             "order; name one that was trained on the study's classes"
         )
-    return found.model
+    return found
 
 
-def teacher_for(recipe: Recipe, teacher: TeacherFile | None, data: DataChoice) -> nn.Module | None:
+def teacher_for(recipe: Recipe, teacher: WeightFile | None, data: DataChoice) -> nn.Module | None:
     """Return the network that a recipe learns from in a study, None if it learns from the labels alone.
 
     Raises:
@@ -172,9 +201,21 @@ def teacher_for(recipe: Recipe, teacher: TeacherFile | None, data: DataChoice) -
     """
     if teacher is None or recipe.distillation is None:
         return None
-    if file_sha256(teacher.path) != teacher.sha256:
-        raise InputError(
-            f"teacher: {teacher.path} has changed since the study began; restore it, or begin a study in another store"
-        )
+    teacher.check_unchanged("teacher")
     classes = load_splits(data)[0].classes
     return load_teacher(Path(teacher.path), image_shape(data), teacher.backbone, classes=classes)
+
+
+def start_for(init: WeightFile | None, data: DataChoice) -> Start | None:
+    """Return what the trainings of a study start from, None for random weights.
+
+    Raises:
+        InputError: As `load_start`, or if the file is not what it was when the study began.
+    """
+    if init is None:
+        return None
+    init.check_unchanged("init")
+    if init.backbone is None:
+        raise InputError(f"init: {init.path}: the model that starts from it has to be named")
+    classes = load_splits(data)[0].classes
+    return load_start(Path(init.path), image_shape(data), init.backbone, classes=classes)

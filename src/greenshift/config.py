@@ -52,6 +52,7 @@ class StudyConfig:
     target: Annotated[str, "device of the cost model: a name of the catalog or a TOML file"] = "cortex-m4"
     space: Annotated[str, "search space"] = "paper"
     teacher: Annotated[str | None, "file of a trained network that every trial learns from; baselines do not"] = None
+    init: Annotated[str | None, "file of a float network of the model that every training starts from"] = None
     teacher_model: Annotated[str | None, "model of the teacher if its file holds weights alone"] = None
     optimizer: Annotated[str, "search method"] = "freezethaw"
     warm_start: Annotated[tuple[str, ...], "run folders of earlier studies whose fronts the search begins with"] = ()

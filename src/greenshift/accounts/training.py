@@ -9,7 +9,7 @@ from greenshift.amounts import Amount
 from greenshift.config import StudyConfig
 from greenshift.energy import meter
 from greenshift.errors import InputError
-from greenshift.records import DataChoice, TeacherFile
+from greenshift.records import DataChoice, WeightFile
 from greenshift.targets.uncertainty import product_factor
 
 _PROBE_IMAGES = 512
@@ -63,7 +63,7 @@ def metered_training(config: StudyConfig) -> Training:
     probe = dataclasses.replace(data, train_limit=min(images, _PROBE_IMAGES))
     epochs = config.fidelity_max if config.fidelity == "epochs" and config.fidelity_max else config.epochs
     recipe = Recipe(epochs=1, distillation=None if config.teacher is None else Distillation())
-    design, teacher = Design(config.model, recipe=recipe), teacher_for(recipe, TeacherFile.of(config), data)
+    design, teacher = Design(config.model, recipe=recipe), teacher_for(recipe, WeightFile.of(config, "teacher"), data)
     train_design(design, probe, epochs=1, seed=0, teacher=teacher)
     with meter(config.cpu_watts) as metered:
         train_design(design, probe, epochs=1, seed=0, teacher=teacher)

@@ -11,11 +11,11 @@ from greenshift.errors import InputError
 from greenshift.front import REFERENCE_BASELINE, study_reference
 from greenshift.objectives import HOST_LATENCY, Objective, get_objectives
 from greenshift.optimize import Fidelity, Optimizer, make_fidelity, make_optimizer
-from greenshift.records import DataChoice, Task, TeacherFile
+from greenshift.records import DataChoice, Task, WeightFile
 from greenshift.space import SearchSpace
 from greenshift.study.evaluator import Evaluator
-from greenshift.study.teacher import find_teacher
 from greenshift.study.warm import WarmStart, warm_start
+from greenshift.study.weights import find_weights
 from greenshift.targets import Cost, Target, cost, load_target
 
 
@@ -38,6 +38,7 @@ class Plan:
         limits: Upper bound per constrained objective, in its unit.
         warm_start: What the search begins with.
         teacher: What trials that distil learn from, or None.
+        init: What every training starts from, or None.
     """
 
     config: StudyConfig
@@ -53,7 +54,8 @@ class Plan:
     float32: dict[str, float]
     limits: dict[str, float]
     warm_start: WarmStart
-    teacher: TeacherFile | None
+    teacher: WeightFile | None
+    init: WeightFile | None
 
     def design(self, configuration: Mapping[str, Any], fidelity: float | None = None) -> Design:
         """Return the design of a configuration, at full fidelity if none is given."""
@@ -141,6 +143,7 @@ class Plan:
             carbon_intensity_g_per_kwh=self.config.carbon_intensity_g_per_kwh,
             max_size_bytes=self.limits.get("size_bytes"),
             teacher=self.teacher,
+            init=self.init,
         )
 
 
@@ -167,10 +170,10 @@ def make_plan(config: StudyConfig, evaluator: Evaluator, facts: Mapping[str, Any
     untouched = cost(evaluator.profile(baselines[REFERENCE_BASELINE], data), target)
     bounds = constraints(config)
     float32 = _by_objective(untouched, ("energy_j", "latency_s", "size_bytes", "peak_memory_bytes"))
-    teacher = find_teacher(config, facts)
     recipe = _recipe(config, epochs)
-    if teacher is not None:
-        evaluator.teacher(recipe, teacher, data)
+    teacher, init = _trained_weights(config, evaluator, recipe, data, facts)
+    if init is not None:  # a narrow network cannot start from the weights of a wide one
+        baselines = {label: design for label, design in baselines.items() if design.width == 1}
     space = evaluator.space(config.space, depth=depth, fidelity=config.fidelity, seed=config.seed)
     plan = Plan(
         config=config,
@@ -187,6 +190,7 @@ def make_plan(config: StudyConfig, evaluator: Evaluator, facts: Mapping[str, Any
         limits={bound.objective: bound.limit(float32) for bound in bounds},
         warm_start=warm_start(config, space, facts),
         teacher=teacher,
+        init=init,
     )
     plan.optimizer(plan.budget.trials)  # bad input is told before anything is written
     return plan
@@ -197,6 +201,18 @@ def _recipe(config: StudyConfig, epochs: int) -> Recipe:
     distillation = None if config.teacher is None else Distillation()
     optimization = Optimization(schedule=config.schedule)
     return Recipe(epochs=epochs, augment=config.augment, optimization=optimization, distillation=distillation)
+
+
+def _trained_weights(
+    config: StudyConfig, evaluator: Evaluator, recipe: Recipe, data: DataChoice, facts: Mapping[str, Any]
+) -> tuple[WeightFile | None, WeightFile | None]:
+    """Return the teacher and what trainings start from, both loaded once to see that they fit."""
+    teacher, init = find_weights(config, "teacher", facts), find_weights(config, "init", facts)
+    if teacher is not None:
+        evaluator.teacher(recipe, teacher, data)
+    if init is not None:
+        evaluator.init(init, data)
+    return teacher, init
 
 
 def _check_host(config: StudyConfig) -> None:
