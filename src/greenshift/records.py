@@ -28,6 +28,7 @@ class DataChoice:
         validation_share: Share of the training images that is kept for validation.
         train_limit: Use at most this many training images, or None for all.
         seed: Seed of the split.
+        train_fraction: Share of those training images to use; validation stays whole.
     """
 
     name: str
@@ -35,6 +36,7 @@ class DataChoice:
     validation_share: float = 0.2
     train_limit: int | None = None
     seed: int = 0
+    train_fraction: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,15 @@ class Task:
     max_size_bytes: float | None = None
     teacher: WeightFile | None = None
     init: WeightFile | None = None
+
+    @property
+    def can_go_on(self) -> bool:
+        """True if a later evaluation may resume this one: a trial of which nothing but the epochs were cut.
+
+        More images mean a new training: one that saw few images first and more of them later is no other's start.
+        """
+        cut = self.label is None and self.epochs < self.design.recipe.epochs
+        return cut and "data_fraction" not in self.fidelity
 
 
 @dataclass(frozen=True)

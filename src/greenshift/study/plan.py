@@ -8,6 +8,7 @@ from greenshift.budget import Budget, parse_budget
 from greenshift.config import StudyConfig, constraints
 from greenshift.design import Design, Distillation, Optimization, Recipe
 from greenshift.errors import InputError
+from greenshift.fidelities import FULL_DATA_PERCENT, hyperparameter_of, quantities_at
 from greenshift.front import REFERENCE_BASELINE, study_reference
 from greenshift.objectives import HOST_LATENCY, Objective, get_objectives
 from greenshift.optimize import Fidelity, Optimizer, make_fidelity, make_optimizer
@@ -17,6 +18,9 @@ from greenshift.study.evaluator import Evaluator
 from greenshift.study.warm import WarmStart, warm_start
 from greenshift.study.weights import find_weights
 from greenshift.targets import Cost, Target, cost, load_target
+
+# Two rungs below all images at the ratio of 3 that brackets have.
+_LEAST_DATA_PERCENT = 11
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class Plan:
             configuration,
             backbone=self.config.model,
             fidelity=self.fidelity.maximum if fidelity is None and self.fidelity else fidelity,
-            epochs=self.recipe.epochs if self.config.fidelity == "epochs" else None,
+            epochs=self.recipe.epochs if hyperparameter_of(self.config.fidelity) == "epochs" else None,
             base=self.recipe,
         )
 
@@ -104,20 +108,21 @@ class Plan:
 
     def trial_task(self, trial: int, configuration: dict[str, Any], fidelity: float | None) -> Task:
         """Return the task of a trial; its checkpoint is for the caller to add."""
-        design = self.design(configuration, fidelity)
-        epochs = design.recipe.epochs
-        if self.config.fidelity == "epochs" and fidelity is not None:
-            epochs = round(fidelity)
-        named = {} if self.fidelity is None or fidelity is None else {self.fidelity.name: float(fidelity)}
-        return self._task(trial, None, configuration, design, epochs, named)
+        return self._task(trial, None, configuration, self.design(configuration, fidelity), self._quantities(fidelity))
 
     def baseline_tasks(self) -> list[Task]:
         """Return the tasks of the baselines, with the trial numbers -1, -2 and so on."""
-        named = {"epochs": float(self.recipe.epochs)} if self.config.fidelity == "epochs" else {}
+        # Baselines are not shifted to the depth that trials are compared at, and so have no fidelity there.
+        full = None if self.fidelity is None or self.config.fidelity == "shift_depth" else self.fidelity.maximum
         return [
-            self._task(-number, label, {}, design, design.recipe.epochs, named)
+            self._task(-number, label, {}, design, self._quantities(full))
             for number, (label, design) in enumerate(self.baselines.items(), start=1)
         ]
+
+    def _quantities(self, resource: float | None) -> dict[str, float]:
+        if self.fidelity is None or self.config.fidelity is None or resource is None:
+            return {}
+        return quantities_at(self.config.fidelity, resource, self.fidelity.maximum)
 
     def _task(
         self,
@@ -125,7 +130,6 @@ class Plan:
         label: str | None,
         configuration: dict[str, Any],
         design: Design,
-        epochs: int,
         fidelity: dict[str, float],
     ) -> Task:
         return Task(
@@ -133,9 +137,9 @@ class Plan:
             label=label,
             configuration=configuration,
             design=design,
-            epochs=epochs,
+            epochs=round(fidelity.get("epochs", design.recipe.epochs)),
             fidelity=fidelity,
-            data=self.data,
+            data=replace(self.data, train_fraction=fidelity.get("data_fraction", 1.0)),
             objectives=tuple(objective.name for objective in self.objectives),
             target=self.config.target,
             seed=self.config.seed,
@@ -164,7 +168,7 @@ def make_plan(config: StudyConfig, evaluator: Evaluator, facts: Mapping[str, Any
     depth = evaluator.weighted_layers(config.model, data)
     fidelity = _fidelity(config, evaluator.epochs_range(data), depth)
     epochs = config.epochs or evaluator.epochs_range(data)[1]
-    if fidelity is not None and fidelity.name == "epochs":
+    if fidelity is not None and hyperparameter_of(config.fidelity) == "epochs":
         epochs = round(fidelity.maximum)
     baselines = evaluator.baselines(config.model, data, epochs, depth)
     untouched = cost(evaluator.profile(baselines[REFERENCE_BASELINE], data), target)
@@ -174,7 +178,7 @@ def make_plan(config: StudyConfig, evaluator: Evaluator, facts: Mapping[str, Any
     teacher, init = _trained_weights(config, evaluator, recipe, data, facts)
     if init is not None:  # a narrow network cannot start from the weights of a wide one
         baselines = {label: design for label, design in baselines.items() if design.width == 1}
-    space = evaluator.space(config.space, depth=depth, fidelity=config.fidelity, seed=config.seed)
+    space = evaluator.space(config.space, depth=depth, fidelity=hyperparameter_of(config.fidelity), seed=config.seed)
     plan = Plan(
         config=config,
         evaluator=evaluator,
@@ -229,7 +233,8 @@ def _check_host(config: StudyConfig) -> None:
 def _fidelity(config: StudyConfig, epochs_range: tuple[int, int], depth: int) -> Fidelity | None:
     if config.fidelity is None:
         return None
-    lowest, highest = epochs_range if config.fidelity == "epochs" else (1, depth)
+    ranges = {"shift_depth": (1, depth), "data_fraction": (_LEAST_DATA_PERCENT, FULL_DATA_PERCENT)}
+    lowest, highest = ranges.get(config.fidelity, epochs_range)
     maximum = config.fidelity_max or max(highest, config.fidelity_min or 0)
     minimum = config.fidelity_min or min(lowest, maximum)
     if config.fidelity == "shift_depth" and maximum > depth:
