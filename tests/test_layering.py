@@ -28,7 +28,7 @@ LAYERS = (
     ("train",),
     ("networks",),
     ("artifacts", "calibrate"),
-    ("final", "measure"),
+    ("final", "measure", "sensitivity"),
     ("deploy",),  # a network in integers needs no torch; only what packs one does
     ("evaluate",),
     # -------- ... to here; what stands higher reaches down to it from inside functions only
@@ -40,6 +40,7 @@ LAYERS = (
 )
 TORCH_SIDE = {
     *("compress", "models", "data", "train", "networks", "artifacts", "calibrate", "evaluate", "final", "measure"),
+    "sensitivity",
 }
 TORCH_PACKAGES = (
     "greenshift.deploy.packing",

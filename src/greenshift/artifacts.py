@@ -15,7 +15,7 @@ from greenshift.design import Design, Recipe
 from greenshift.errors import InputError
 from greenshift.models import build_model, load_weights
 from greenshift.networks import ImageShape, Start, build_network, image_shape, load_splits
-from greenshift.records import DataChoice, WeightFile, WeightRole
+from greenshift.records import DataChoice, WeightFile
 from greenshift.train.checkpoint import read_tensors, write_tensors
 
 FORMAT = 1
@@ -154,32 +154,39 @@ def load_teacher(
     return found.model if isinstance(found, Artifact) else found.eval()
 
 
-def load_start(path: Path, shape: ImageShape, backbone: str, *, classes: Sequence[str] | None = None) -> Start:
-    """Read float weights to start trainings of a backbone from.
+def load_float_network(
+    role: str, path: Path, shape: ImageShape, backbone: str | None, *, classes: Sequence[str] | None = None
+) -> nn.Module:
+    """Read a trained network before any conversion.
 
     Args:
+        role: What an error begins with.
         path: An artifact of a float design of full width, or weights of `backbone`, as for `load_network`.
-        shape: Classes and image size of the images to train on.
-        backbone: Model name.
+        shape: Classes and image size of the images it is wanted for.
+        backbone: Model name; may be None for an artifact, which knows its own.
         classes: Names of the classes by label, to be held against an artifact's; None to trust it.
+
+    Returns:
+        The network on the CPU, in evaluation mode.
 
     Raises:
         InputError: As `load_network`, or if an artifact's classes have other names or another order, or its
             network is not the plain float backbone.
     """
-    found = _load_as("init", path, shape, backbone, classes)
-    if isinstance(found, Artifact):
-        if dataclasses.replace(found.design, recipe=Recipe()) != Design(backbone):
-            raise InputError(
-                f"init: {path}: its network is not the plain float32 {backbone} (it is converted, pruned or of another "
-                "width); name a float32 one"
-            )
-        found = found.model
-    return Start(found.state_dict(), str(path))
+    found = _load_as(role, path, shape, backbone, classes)
+    if not isinstance(found, Artifact):
+        return found.eval()
+    plain = Design(found.design.backbone)
+    if dataclasses.replace(found.design, recipe=plain.recipe) != plain:
+        raise InputError(
+            f"{role}: {path}: its network is not the plain float32 {plain.backbone} (it is converted, pruned or of "
+            "another width); name a float32 one"
+        )
+    return found.model
 
 
 def _load_as(
-    role: WeightRole, path: Path, shape: ImageShape, backbone: str | None, classes: Sequence[str] | None
+    role: str, path: Path, shape: ImageShape, backbone: str | None, classes: Sequence[str] | None
 ) -> Artifact | nn.Module:
     try:
         found = load_network(path, shape, backbone)
@@ -210,12 +217,11 @@ def start_for(init: WeightFile | None, data: DataChoice) -> Start | None:
     """Return what the trainings of a study start from, None for random weights.
 
     Raises:
-        InputError: As `load_start`, or if the file is not what it was when the study began.
+        InputError: As `load_float_network`, or if the file is not what it was when the study began.
     """
     if init is None:
         return None
     init.check_unchanged("init")
-    if init.backbone is None:
-        raise InputError(f"init: {init.path}: the model that starts from it has to be named")
     classes = load_splits(data)[0].classes
-    return load_start(Path(init.path), image_shape(data), init.backbone, classes=classes)
+    network = load_float_network("init", Path(init.path), image_shape(data), init.backbone, classes=classes)
+    return Start(network.state_dict(), init.path)
