@@ -1,7 +1,6 @@
 """`greenshift sensitivity`: what each layer of a trained float network loses by each scheme, without training."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
@@ -10,9 +9,6 @@ from greenshift.quantities import format_count
 from greenshift.records import DataChoice
 from greenshift.report.wording import describe_scheme
 from greenshift.schemes import named_scheme
-
-if TYPE_CHECKING:
-    from greenshift.sensitivity import Sensitivity
 
 
 def add_to(app: typer.Typer) -> None:
@@ -49,7 +45,13 @@ def sensitivity(
     network = load_float_network("sensitivity", checkpoint, image_shape(choice), model)
     keys = None if layers is None else [key.strip() for key in layers.split(",")]
     found = measure_sensitivity(
-        network, choice, tuple(named.values()), layers=keys, images=images, batches=batches, on_row=_say
+        network,
+        choice,
+        tuple(named.values()),
+        layers=keys,
+        images=images,
+        batches=batches,
+        on_row=lambda row: typer.echo(f"{row.layers}, {describe_scheme(row.scheme)}: measured", err=True),
     )
     if as_json:
         print_json(found.to_json())
@@ -62,7 +64,3 @@ def sensitivity(
     print_table(["layer", "loss ", "± ", "scheme..."], rows, title=title)
     print_facts({"float loss": f"{found.float_loss:.4f} nat, with batch norms re-estimated"})
     next_step(f"greenshift search --init {shell_path(checkpoint)}, with the model and data of these weights")
-
-
-def _say(row: "Sensitivity") -> None:
-    typer.echo(f"{row.layers}: {row.loss_increase:+.4f} nat by {describe_scheme(row.scheme)}", err=True)
