@@ -51,7 +51,9 @@ def sensitivity(
         layers=keys,
         images=images,
         batches=batches,
-        on_row=lambda row: typer.echo(f"{row.layers}, {describe_scheme(row.scheme)}: measured", err=True),
+        on_row=lambda row: typer.echo(
+            f"{row.layers}: {row.loss_increase:+.4f}, {describe_scheme(row.scheme)}", err=True
+        ),
     )
     if as_json:
         print_json(found.to_json())
