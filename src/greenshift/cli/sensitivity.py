@@ -1,6 +1,7 @@
 """`greenshift sensitivity`: what each layer of a trained float network loses by each scheme, without training."""
 
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -58,6 +59,11 @@ def sensitivity(
     if as_json:
         print_json(found.to_json())
         return
+    _print(found)
+    next_step(f"greenshift search --init {shell_path(checkpoint)}, with the model and data of these weights")
+
+
+def _print(found: Any) -> None:
     rows = [
         [row.layers, f"{row.loss_increase:+.4f}", f"{row.standard_error:.4f}", describe_scheme(row.scheme)]
         for row in found.rows
@@ -65,4 +71,3 @@ def sensitivity(
     title = f"loss above the float network's, in nat, on {format_count(found.images)} training images (measured)"
     print_table(["layer", "loss ", "± ", "scheme..."], rows, title=title)
     print_facts({"float loss": f"{found.float_loss:.4f} nat, with batch norms re-estimated"})
-    next_step(f"greenshift search --init {shell_path(checkpoint)}, with the model and data of these weights")
