@@ -17,26 +17,23 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from finetune_designs import DESIGNS, PAPER, Start
-from greenshift.compress import calibrate
-from greenshift.data import batches, load_dataset, normalise
+from finetune_designs import DESIGNS, PAPER, FineTuning
+from greenshift.data import load_dataset
 from greenshift.design import Distillation, Optimization, Recipe
 from greenshift.models import build_model, load_weights
-from greenshift.networks import load_splits, profile_design, train_design
+from greenshift.networks import Start, load_splits, profile_design, train_design
 from greenshift.records import DataChoice
-from greenshift.train import Training, choose_compute, error_rate, reestimate_normalisation
+from greenshift.train import choose_compute, error_rate, reestimate_normalisation
 from greenshift.train.answers import KeptAnswers
 
-CALIBRATION_BATCHES = 20
 
-
-def recipe_of(start: Start, args: argparse.Namespace) -> Recipe:
+def recipe_of(tuning: FineTuning, args: argparse.Namespace) -> Recipe:
     """Recipe of a fine-tuning."""
     optimization = Optimization(
-        "SGD",
-        args.lr or start.lr,
+        tuning.optimizer,
+        args.lr or tuning.lr,
         0.9,
-        start.weight_decay if args.weight_decay is None else args.weight_decay,
+        tuning.weight_decay if args.weight_decay is None else args.weight_decay,
         "cosine",
         0.05,
         nesterov=True,
@@ -52,15 +49,6 @@ def float_network(backbone: str, checkpoint: Path) -> nn.Module:
     return model
 
 
-def calibrated(model: nn.Module, training: Training) -> None:
-    """Fit a network to augmented training images without training it."""
-    generator = torch.Generator().manual_seed(training.seed)
-    source = batches(training.train, training.recipe.batch_size, generator=generator, augment="crop-flip")
-    raw = torch.cat([images for (images, _), _ in zip(source, range(CALIBRATION_BATCHES), strict=False)])
-    images = normalise(raw.to(training.compute.device), training.dataset.mean, training.dataset.std)
-    calibrate(model, images, batches=CALIBRATION_BATCHES)
-
-
 def run(name: str, seed: int, args: argparse.Namespace, teacher: nn.Module | None) -> dict[str, object]:
     """Train one design with one seed: `POS1-scratch` by the paper's recipe, all others from the checkpoint."""
     data = DataChoice("cifar10", args.data_dir, seed=seed)
@@ -68,25 +56,26 @@ def run(name: str, seed: int, args: argparse.Namespace, teacher: nn.Module | Non
     point, _, scratch = name.partition("-")
     resume = args.out.with_name(f"{name}-{seed}.safetensors")
     if scratch and point in PAPER:
-        chosen, init, teacher = PAPER[point](), None, None
+        chosen, start, teacher = PAPER[point](), None, None
         epochs = min(args.scratch_epochs or chosen.recipe.epochs, chosen.recipe.epochs)
     else:
-        start = DESIGNS[name]
-        chosen = dataclasses.replace(start.design, recipe=recipe_of(start, args))
-        init = float_network("resnet20", args.checkpoint).state_dict() if start.pretrained else None
-        epochs = args.epochs if start.trained else 0
+        tuning = DESIGNS[name]
+        chosen = dataclasses.replace(tuning.design, recipe=recipe_of(tuning, args))
+        start = None
+        if tuning.pretrained:
+            weights = float_network("resnet20", args.checkpoint).state_dict()
+            start = Start(weights, str(args.checkpoint), tuning.calibration_batches)
+        epochs = args.epochs if tuning.trained else 0
     if epochs == 0:
         chosen, teacher = (
             dataclasses.replace(chosen, recipe=dataclasses.replace(chosen.recipe, distillation=None)),
             None,
         )
     model, training, curve = train_design(
-        chosen, data, epochs=epochs, seed=seed, final=True, init=init, checkpoint=resume, teacher=teacher
+        chosen, data, epochs=epochs, seed=seed, final=True, start=start, checkpoint=resume, teacher=teacher
     )
     plain = None
-    if epochs == 0:
-        calibrated(model, training)
-    else:
+    if epochs > 0:
         plain = 1 - error_rate(model, dataset, splits.test, training.compute)
         reestimate_normalisation(model, training)
     profile = profile_design(chosen, data)

@@ -27,6 +27,7 @@ FULL = StudyConfig(
     target="asic-45nm",
     teacher="runs/a/trial-3.pt",
     teacher_model="resnet56",
+    init="runs/b/trial-1.safetensors",
     warm_start=("runs/a, with a comma", "runs/b"),
     prior={"lr": 0.05, "weight_bits": 4, "odd name": "PS"},
     fidelity="shift_depth",
@@ -94,10 +95,12 @@ def test_unknown_key_names_the_closest():
         ({"objectives": ["error", 3]}, "objectives must be a list of texts"),
         ({"objectives": []}, "at least one"),
         ({"objectives": ["eror"]}, "unknown objective 'eror'"),
-        ({"fidelity": "width"}, "fidelity must be 'epochs' or 'shift_depth', not 'width'"),
+        ({"fidelity": "width"}, "or 'epochs,data_fraction', not 'width'"),
         ({"fidelity_max": 3}, "need a fidelity"),
         ({"fidelity": "epochs", "fidelity_min": 9, "fidelity_max": 3}, "fidelity_min 9 is above fidelity_max 3"),
         ({"fidelity": "epochs", "epochs": 9}, "exclude each other"),
+        ({"fidelity": "epochs,data_fraction", "epochs": 9}, "exclude each other"),
+        ({"fidelity": "data_fraction", "fidelity_max": 101}, "per cent of the images, at most 100"),
         ({"epochs": 0}, "epochs must be at least 1, not 0"),
         ({"workers": 0}, "workers must be at least 1"),
         ({"threads": -2}, "threads must be at least 1"),
@@ -201,7 +204,7 @@ def test_identity_is_what_makes_a_study():
     )
     assert identity(same) == identity(dataclasses.replace(FULL, objectives=("error",)))
     changes = {"seed": 1, "target": "cortex-m0", "max_energy": None, "validation_share": 0.5, "prior": None}
-    changes |= {"teacher": "b.pt", "teacher_model": "resnet20"}
+    changes |= {"teacher": "b.pt", "teacher_model": "resnet20", "init": None}
     for field, value in changes.items():
         assert identity(dataclasses.replace(FULL, **{field: value})) != identity(FULL)
 

@@ -15,7 +15,7 @@ from source_tree import Import, all_imports, imports_of, module_names
 # Lowest first. A part may import from the layers below its own, and within itself.
 LAYERS = (
     ("errors",),
-    ("amounts", "budget", "compactness", "objectives", "pareto", "profile", "schemes", "toml_text"),
+    ("amounts", "budget", "compactness", "fidelities", "objectives", "pareto", "profile", "schemes", "toml_text"),
     ("design", "quantities"),
     ("config", "energy"),
     ("records",),
@@ -28,7 +28,7 @@ LAYERS = (
     ("train",),
     ("networks",),
     ("artifacts", "calibrate"),
-    ("final", "measure"),
+    ("final", "measure", "sensitivity"),
     ("deploy",),  # a network in integers needs no torch; only what packs one does
     ("evaluate",),
     # -------- ... to here; what stands higher reaches down to it from inside functions only
@@ -40,6 +40,7 @@ LAYERS = (
 )
 TORCH_SIDE = {
     *("compress", "models", "data", "train", "networks", "artifacts", "calibrate", "evaluate", "final", "measure"),
+    "sensitivity",
 }
 TORCH_PACKAGES = (
     "greenshift.deploy.packing",

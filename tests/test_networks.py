@@ -5,10 +5,12 @@ import dataclasses
 import pytest
 import torch
 
+from greenshift import networks
 from greenshift.compress.shift import ShiftConv2d, ShiftLinear
 from greenshift.design import Design, Optimization, Recipe
 from greenshift.errors import InputError
 from greenshift.networks import (
+    Start,
     apply_schemes,
     baseline_designs,
     build_network,
@@ -21,6 +23,7 @@ from greenshift.networks import (
 )
 from greenshift.records import DataChoice
 from greenshift.schemes import Depth, Shift, Uniform
+from greenshift.train import calibrate_network
 
 DIGITS = DataChoice("digits", train_limit=200)
 RECIPE = Recipe(epochs=2, batch_size=32, optimization=Optimization("SGD", lr=0.05))
@@ -189,9 +192,62 @@ def test_training_starts_from_given_float_weights():
     float_weights = build_network(Design("tiny_cnn"), image_shape(DIGITS)).state_dict()
     start = {name: value.clone() for name, value in float_weights.items()}
     still = dataclasses.replace(SHIFTED, recipe=Recipe(1, 32, Optimization("SGD", lr=1e-12, weight_decay=0.0)))
-    model, _, _ = train_design(still, DIGITS, epochs=1, seed=5, init=start)
+    model, _, _ = train_design(still, DIGITS, epochs=1, seed=5, start=Start(start, "test"))
     pairs = [(value, start[name]) for name, value in model.state_dict().items() if name.endswith("weight")]
     assert pairs
     for value, before in pairs:  # DeepShift-Q keeps its latent weights where its exponents reach
         reached = (before.abs() > 2.0**-7) & (before.abs() < 1)
         assert torch.allclose(value[reached], before[reached], atol=1e-6)
+
+
+@pytest.fixture
+def calibrated(monkeypatch):
+    """Batches by which trainings were calibrated, in order."""
+    counts = []
+
+    def counted(model, training, batch_count):
+        counts.append(batch_count)
+        calibrate_network(model, training, batch_count)
+
+    monkeypatch.setattr(networks, "calibrate_network", counted)
+    return counts
+
+
+def test_only_a_converted_network_that_starts_from_weights_is_calibrated(calibrated):
+    weights = build_network(Design("tiny_cnn"), image_shape(DIGITS)).state_dict()
+    train_design(SHIFTED, DIGITS, epochs=1, seed=0)
+    train_design(Design("tiny_cnn", recipe=Recipe(1, 32)), DIGITS, epochs=1, seed=0, start=Start(weights, "test"))
+    assert calibrated == []
+    train_design(SHIFTED, DIGITS, epochs=1, seed=0, start=Start(weights, "test", 3))
+    assert calibrated == [3]
+
+
+def test_a_training_from_weights_resumes_without_a_second_calibration(calibrated, tmp_path):
+    start = Start(build_network(Design("tiny_cnn"), image_shape(DIGITS)).state_dict(), "test")
+    design = Design("tiny_cnn", schemes=(("*", Uniform(4, 4, step="learned")),), recipe=Recipe(2, 32))
+    whole, _, _ = train_design(design, DIGITS, epochs=2, seed=1, start=start)
+    path = tmp_path / "cut.safetensors"
+    train_design(design, DIGITS, epochs=1, seed=1, start=start, checkpoint=path)
+    resumed, _, _ = train_design(design, DIGITS, epochs=2, seed=1, start=start, checkpoint=path)
+    assert calibrated == [5, 5]
+    assert all(torch.equal(value, resumed.state_dict()[name]) for name, value in whole.state_dict().items())
+
+
+def test_calibration_comes_before_the_first_step():
+    start = Start(build_network(Design("tiny_cnn"), image_shape(DIGITS)).state_dict(), "test")
+    still = Recipe(1, 32, Optimization("SGD", lr=1e-12, weight_decay=0.0))
+    design = Design("tiny_cnn", schemes=(("*", Uniform(3, 3, step="learned")),), recipe=still)
+    losses = {}
+    for count in (0, 5):
+        _, _, curve = train_design(
+            design, DIGITS, epochs=1, seed=1, start=dataclasses.replace(start, calibration_batches=count)
+        )
+        losses[count] = curve[0].train_loss
+    assert losses[0] != losses[5]
+
+
+def test_weights_of_another_width_are_refused():
+    start = Start(build_network(Design("tiny_cnn"), image_shape(DIGITS)).state_dict(), "f.pt")
+    narrow = dataclasses.replace(SHIFTED, width=0.5)
+    with pytest.raises(InputError, match=r"init: f\.pt is of another model: other shape"):
+        train_design(narrow, DIGITS, epochs=1, seed=0, start=start)

@@ -1,5 +1,7 @@
+import dataclasses
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -7,6 +9,8 @@ import greenshift.study.loop
 import study_fakes
 from greenshift.config import StudyConfig
 from greenshift.errors import InputError, StudyError
+from greenshift.front import front
+from greenshift.objectives import get_objectives
 from greenshift.optimize import Proposal
 from greenshift.store import Store
 from greenshift.study import run_study
@@ -252,6 +256,51 @@ def test_shift_depth_as_the_fidelity(tmp_path, monkeypatch, some):
     assert [e.design.recipe.epochs for e in made] == [7, 7]
     assert [e.design.schemes[0][0].count for e in made] == [1, 4]
     assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("fidelity", "rungs", "quantities", "epochs"),
+    [
+        ("data_fraction", (11.0, 100.0), ({"data_fraction": 0.11}, {"data_fraction": 1.0}), None),
+        (
+            "epochs,data_fraction",
+            (1.0, 9.0),
+            ({"epochs": 3.0, "data_fraction": 1 / 3}, {"epochs": 9.0, "data_fraction": 1.0}),
+            (3, 9),
+        ),
+    ],
+)
+def test_a_share_of_the_images_as_the_fidelity(tmp_path, monkeypatch, some, fidelity, rungs, quantities, epochs):
+    seen = []
+
+    def evaluate(task, cpu_watts):
+        seen.append((task.epochs, task.data.train_fraction, Path(task.checkpoint).exists()))
+        return study_fakes.evaluate(task, cpu_watts)
+
+    evaluator = dataclasses.replace(fake_evaluator(), evaluate=evaluate)
+    values = {**some[0], **({} if epochs else {"epochs": 20})}
+    optimizer = script(monkeypatch, [Proposal(0, values, resource) for resource in rungs])
+    study(tmp_path, evaluator, fidelity=fidelity, budget="2trials", baselines=False)
+    assert [(fidelity, status) for _, fidelity, status, _ in optimizer.told] == [(resource, "ok") for resource in rungs]
+    assert tuple(found for _, _, found, _ in trials(tmp_path)) == quantities
+    trained = [share["data_fraction"] for share in quantities]
+    assert [share for _, share, _ in seen] == trained
+    assert [count for count, _, _ in seen] == list(epochs or (20, 20))
+    assert not any(resumed for _, _, resumed in seen), "a training on more images begins anew"
+    with Store.open(tmp_path) as store:
+        [best] = front(store.evaluations(), get_objectives(["error", "energy_j"]))
+    assert best.fidelity == quantities[1]
+
+    told = script(monkeypatch, []).told
+    study(tmp_path, evaluator, fidelity=fidelity, budget="3trials", baselines=False)
+    assert [resource for _, resource, _, _ in told] == list(rungs), "what the store holds is told in resources"
+
+
+def test_baselines_beside_a_share_of_the_images_are_full_trainings(tmp_path):
+    study(tmp_path, fidelity="epochs,data_fraction", budget="1trials")
+    with Store.open(tmp_path) as store:
+        found = [e.fidelity for e in store.evaluations() if e.role == "baseline"]
+    assert found == [{"epochs": 9.0, "data_fraction": 1.0}] * 2
 
 
 def test_no_fidelity(tmp_path):

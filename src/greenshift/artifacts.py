@@ -14,8 +14,8 @@ from greenshift.data import Dataset
 from greenshift.design import Design, Recipe
 from greenshift.errors import InputError
 from greenshift.models import build_model, load_weights
-from greenshift.networks import ImageShape, build_network, image_shape, load_splits
-from greenshift.records import DataChoice, TeacherFile, file_sha256
+from greenshift.networks import ImageShape, Start, build_network, image_shape, load_splits
+from greenshift.records import DataChoice, WeightFile
 from greenshift.train.checkpoint import read_tensors, write_tensors
 
 FORMAT = 1
@@ -151,10 +151,7 @@ def load_teacher(
     Raises:
         InputError: As `load_network`, or if an artifact's classes have other names or another order.
     """
-    try:
-        found = load_network(path, shape, backbone)
-    except InputError as error:
-        raise InputError(f"teacher: {error}") from error
+    found = _load_as("teacher", path, shape, backbone, classes)
     if not isinstance(found, Artifact):
         return found.eval()
     size = found.description["shape"][-1]
@@ -163,16 +160,57 @@ def load_teacher(
             f"teacher: {path}: takes images of {size} pixels a side, and the student's have {shape.image_size}; "
             "name one of the student's resolution"
         )
-    if classes is not None and found.description["classes"] != list(classes):
+    return found.model
+
+
+def load_float_network(
+    role: str, path: Path, shape: ImageShape, backbone: str | None, *, classes: Sequence[str] | None = None
+) -> nn.Module:
+    """Read a trained network before any conversion.
+
+    Args:
+        role: What an error begins with.
+        path: An artifact of a float design of full width, or weights of `backbone`, as for `load_network`.
+        shape: Classes and image size of the images it is wanted for.
+        backbone: Model name; may be None for an artifact, which knows its own.
+        classes: Names of the classes by label, to be held against an artifact's; None to trust it.
+
+    Returns:
+        The network on the CPU, in evaluation mode.
+
+    Raises:
+        InputError: As `load_network`, or if an artifact's classes have other names or another order, or its
+            network is not the plain float backbone.
+    """
+    found = _load_as(role, path, shape, backbone, classes)
+    if not isinstance(found, Artifact):
+        return found.eval()
+    plain = Design(found.design.backbone)
+    if dataclasses.replace(found.design, recipe=plain.recipe) != plain:
         raise InputError(
-            f"teacher: {path}: trained on {found.description['data']}, whose classes have other names or another "
-            "order; name one that was trained on the study's classes"
+            f"{role}: {path}: its network is not the plain float32 {plain.backbone} (it is converted, pruned or of "
+            "another width); name a float32 one"
         )
     return found.model
 
 
+def _load_as(
+    role: str, path: Path, shape: ImageShape, backbone: str | None, classes: Sequence[str] | None
+) -> Artifact | nn.Module:
+    try:
+        found = load_network(path, shape, backbone)
+    except InputError as error:
+        raise InputError(f"{role}: {error}") from error
+    if isinstance(found, Artifact) and classes is not None and found.description["classes"] != list(classes):
+        raise InputError(
+            f"{role}: {path}: trained on {found.description['data']}, whose classes have other names or another "
+            "order; name one that was trained on the study's classes"
+        )
+    return found
+
+
 def teacher_for(
-    recipe: Recipe, teacher: TeacherFile | None, data: DataChoice, resolution: int | None = None
+    recipe: Recipe, teacher: WeightFile | None, data: DataChoice, resolution: int | None = None
 ) -> nn.Module | None:
     """Return the network that a recipe learns from in a study, None if it learns from the labels alone.
 
@@ -183,9 +221,20 @@ def teacher_for(
     """
     if teacher is None or recipe.distillation is None:
         return None
-    if file_sha256(teacher.path) != teacher.sha256:
-        raise InputError(
-            f"teacher: {teacher.path} has changed since the study began; restore it, or begin a study in another store"
-        )
+    teacher.check_unchanged("teacher")
     classes = load_splits(data)[0].classes
     return load_teacher(Path(teacher.path), image_shape(data, resolution), teacher.backbone, classes=classes)
+
+
+def start_for(init: WeightFile | None, data: DataChoice) -> Start | None:
+    """Return what the trainings of a study start from, None for random weights.
+
+    Raises:
+        InputError: As `load_float_network`, or if the file is not what it was when the study began.
+    """
+    if init is None:
+        return None
+    init.check_unchanged("init")
+    classes = load_splits(data)[0].classes
+    network = load_float_network("init", Path(init.path), image_shape(data), init.backbone, classes=classes)
+    return Start(network.state_dict(), init.path)

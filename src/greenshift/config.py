@@ -15,10 +15,10 @@ from greenshift.amounts import make_fleet, parse_time
 from greenshift.budget import AUTO_BUDGET, parse_budget
 from greenshift.design import ScheduleName
 from greenshift.errors import InputError
+from greenshift.fidelities import FULL_DATA_PERCENT, FidelityName, hyperparameter_of
 from greenshift.objectives import Constraint, get_objectives, parse_constraint
 from greenshift.toml_text import toml_value
 
-FidelityName = Literal["epochs", "shift_depth"]
 Augmentation = Literal["none", "crop", "crop-flip"]
 
 _CONSTRAINT_FIELDS = {
@@ -52,17 +52,22 @@ class StudyConfig:
     target: Annotated[str, "device of the cost model: a name of the catalog or a TOML file"] = "cortex-m4"
     space: Annotated[str, "search space"] = "paper"
     teacher: Annotated[str | None, "file of a trained network that every trial learns from; baselines do not"] = None
+    init: Annotated[str | None, "file of a float network of the model that every training starts from"] = None
     teacher_model: Annotated[str | None, "model of the teacher if its file holds weights alone"] = None
     optimizer: Annotated[str, "search method"] = "freezethaw"
     warm_start: Annotated[tuple[str, ...], "run folders of earlier studies whose fronts the search begins with"] = ()
     prior: Annotated[Mapping[str, Any] | None, "values believed to be good, by hyperparameter, such as lr=0.1"] = None
-    fidelity: Annotated[FidelityName | None, "resource of one evaluation: epochs or shift_depth; none if left out"] = (
-        None
-    )
-    fidelity_min: Annotated[int | None, "smallest fidelity; the dataset's fewest epochs, or depth 1, if left out"] = (
-        None
-    )
-    fidelity_max: Annotated[int | None, "full fidelity; the dataset's most epochs, or every layer, if left out"] = None
+    fidelity: Annotated[
+        FidelityName | None,
+        "resource of one evaluation: epochs, shift_depth, data_fraction or both as epochs,data_fraction; none if left "
+        "out",
+    ] = None
+    fidelity_min: Annotated[
+        int | None, "smallest fidelity; the dataset's fewest epochs, depth 1 or 11 per cent of the images if left out"
+    ] = None
+    fidelity_max: Annotated[
+        int | None, "full fidelity; the dataset's most epochs, every layer or 100 per cent of the images if left out"
+    ] = None
     epochs: Annotated[int | None, "epochs where the search does not choose them; the dataset's most if left out"] = None
     objectives: Annotated[tuple[str, ...], "what is minimised"] = ("error", "energy_j")
     max_size: Annotated[str | None, "bound on the stored network, such as 256kB, or 60% of the float32 baseline"] = None
@@ -230,7 +235,14 @@ def _check_ranges(config: StudyConfig) -> None:
         raise InputError(f"carbon_intensity_g_per_kwh must be at least 0, not {config.carbon_intensity_g_per_kwh}")
     if config.fidelity is None and (config.fidelity_min or config.fidelity_max):
         raise InputError("fidelity_min and fidelity_max need a fidelity; set fidelity to 'epochs' or 'shift_depth'")
-    if config.fidelity == "epochs" and config.epochs is not None:
-        raise InputError("epochs and fidelity = 'epochs' exclude each other; set fidelity_max instead of epochs")
+    if hyperparameter_of(config.fidelity) == "epochs" and config.epochs is not None:
+        raise InputError(
+            f"epochs and fidelity = '{config.fidelity}' exclude each other; set fidelity_max instead of epochs"
+        )
+    if (
+        config.fidelity == "data_fraction"
+        and max(config.fidelity_min or 0, config.fidelity_max or 0) > FULL_DATA_PERCENT
+    ):
+        raise InputError("fidelity_min and fidelity_max of data_fraction are per cent of the images, at most 100")
     if config.fidelity_min and config.fidelity_max and config.fidelity_min > config.fidelity_max:
         raise InputError(f"fidelity_min {config.fidelity_min} is above fidelity_max {config.fidelity_max}")

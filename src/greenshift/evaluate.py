@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from greenshift.artifacts import teacher_for
+from greenshift.artifacts import start_for, teacher_for
 from greenshift.deploy.bench.trained import trained_latency
 from greenshift.energy import carbon_g, meter
 from greenshift.errors import InputError
@@ -42,6 +42,7 @@ def evaluate(task: Task, cpu_watts: float | None = None) -> Evaluation:
                 seed=task.seed,
                 checkpoint=None if task.checkpoint is None else Path(task.checkpoint),
                 teacher=teacher_for(task.design.recipe, task.teacher, task.data, task.design.resolution),
+                start=start_for(task.init, task.data),
             )
             measured, kernel = _measured(model, training, task, cpu_watts)
             objectives = {name: _objective(name, {**modelled, **measured}, curve) for name in task.objectives}

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import torch
 
-from greenshift.artifacts import Artifact, load_network, save_artifact, teacher_for
+from greenshift.artifacts import Artifact, load_network, save_artifact, start_for, teacher_for
 from greenshift.design import Design
 from greenshift.energy import Reading, meter
 from greenshift.networks import image_shape, load_splits, train_design
-from greenshift.records import DataChoice, TeacherFile
+from greenshift.records import DataChoice, WeightFile
 from greenshift.train import choose_compute, error_rate
 
 
@@ -49,7 +49,8 @@ def retrain(
     artifact: Path,
     *,
     epochs: int,
-    teacher: TeacherFile | None = None,
+    teacher: WeightFile | None = None,
+    init: WeightFile | None = None,
     threads: int = 1,
     cpu_watts: float | None = None,
     on_seed: Callable[[int, float], None] | None = None,
@@ -63,22 +64,27 @@ def retrain(
         artifact: Where to write the network of the first seed.
         epochs: Epochs of each training.
         teacher: What the network learns from if the design's recipe distils.
+        init: Float weights that each training starts from, or None for random ones.
         threads: Threads for tensor arithmetic.
         cpu_watts: Watts of a busy core where there is no counter.
         on_seed: Called with every seed and its test error.
 
     Raises:
         DivergedError: If a training diverges.
-        InputError: If the design distils and its teacher is missing or does not fit.
+        InputError: If the design distils and its teacher is missing or does not fit, or `init` does not fit.
     """
     torch.set_num_threads(threads)
     dataset, splits = load_splits(data, design.resolution)
     about = {} if teacher is None or design.recipe.distillation is None else {"teacher_sha256": teacher.sha256}
+    about |= {} if init is None else {"init_sha256": init.sha256}
     errors: list[float] = []
     with meter(cpu_watts) as metered:
         learned_from = teacher_for(design.recipe, teacher, data, design.resolution)
+        start = start_for(init, data)
         for seed in seeds:
-            model, training, _ = train_design(design, data, epochs=epochs, seed=seed, final=True, teacher=learned_from)
+            model, training, _ = train_design(
+                design, data, epochs=epochs, seed=seed, final=True, start=start, teacher=learned_from
+            )
             errors.append(error_rate(model, dataset, splits.test, training.compute))
             if len(errors) == 1:
                 save_artifact(artifact, model, design, dataset, {"seed": seed, "test_error": errors[0], **about})

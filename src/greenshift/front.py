@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from greenshift.fidelities import resource_of
 from greenshift.objectives import Objective
 from greenshift.pareto import hypervolume, non_dominated
 from greenshift.records import Evaluation
@@ -51,8 +52,8 @@ class Nearest:
 
 
 def reached_fidelity(evaluation: Evaluation) -> float:
-    """Return the fidelity an evaluation was made at, 0 if the study has none."""
-    return max(evaluation.fidelity.values(), default=0.0)
+    """Return the resource an evaluation was made with, 0 if the study has none."""
+    return resource_of(evaluation.fidelity)
 
 
 def comparable(evaluations: Iterable[Evaluation]) -> list[Evaluation]:

@@ -2,14 +2,13 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from greenshift.compress import Depth, Shift, Uniform, convert, prune_channels
 from greenshift.compress import weighted_layers as list_weighted_layers
@@ -19,10 +18,10 @@ from greenshift.compress.profiling import Step, profile_steps, trace
 from greenshift.compress.prune import add_masks, planned_sparsity
 from greenshift.data import Dataset, Splits, check_resolution, load_dataset, resized, split, train_and_validation
 from greenshift.design import Design, Optimization, Recipe
-from greenshift.models import build_model, replace_dense_blocks
+from greenshift.models import build_model, copy_weights, replace_dense_blocks
 from greenshift.profile import NetworkProfile
 from greenshift.records import DataChoice, EpochMetrics
-from greenshift.train import Training, choose_compute, train
+from greenshift.train import Training, calibrate_network, choose_compute, train
 
 
 @dataclass(frozen=True)
@@ -37,6 +36,22 @@ class ImageShape:
     def input(self) -> tuple[int, int, int]:
         """Shape of one image, (channels, height, width)."""
         return self.in_channels, self.image_size, self.image_size
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """Float weights to start a training from, and what comes before its first step.
+
+    Attributes:
+        weights: Tensors by name, of the design's backbone before its conversion.
+        source: What to call them in an error.
+        calibration_batches: Augmented training batches by which a converted network's grids and batch norms are
+            fitted before the first step (`greenshift.compress.calibrate`); 0 to leave both to the training.
+    """
+
+    weights: Mapping[str, Tensor]
+    source: str
+    calibration_batches: int = 5
 
 
 # Networks for the known datasets can be costed without having their files.
@@ -204,7 +219,7 @@ def train_design(
     seed: int,
     final: bool = False,
     checkpoint: Path | None = None,
-    init: dict[str, Any] | None = None,
+    start: Start | None = None,
     teacher: nn.Module | None = None,
     on_epoch: Callable[[EpochMetrics], None] | None = None,
 ) -> tuple[nn.Module, Training, tuple[EpochMetrics, ...]]:
@@ -217,8 +232,8 @@ def train_design(
         seed: Seed of initial weights and batches.
         final: Train on training and validation images together, as for a network to ship.
         checkpoint: File to resume from and to write.
-        init: Float weights of the dense backbone to start from, before the conversion; separable and bottleneck
-            blocks start fresh in any case.
+        start: Float weights of the dense backbone to start from, before the conversion, or None for random ones;
+            separable and bottleneck blocks start fresh in any case.
         teacher: Network to learn from, if the recipe distils; moved to the training's device.
         on_epoch: Called after every epoch.
 
@@ -227,24 +242,28 @@ def train_design(
 
     Raises:
         DivergedError: If the training diverges.
-        InputError: If the recipe distils and there is no teacher, or one that does not fit the data.
+        InputError: If the recipe distils and there is no teacher, or one that does not fit the data, or the
+            weights to start from do not fit the design's float network.
     """
     dataset, splits = load_splits(data, design.resolution)
     torch.manual_seed(seed)
     compute = choose_compute()
-    model = compute.place(_initialised(design, image_shape(data, design.resolution), init))
+    model = compute.place(_initialised(design, image_shape(data, design.resolution), start))
     if teacher is not None:
         teacher = compute.place(teacher)
     images = train_and_validation(splits) if final else splits.train
     validation = None if final else splits.validation
     training = Training(dataset, images, validation, design.recipe, seed, compute, design.weight_pruning)
+    changed = design.schemes or design.channel_pruning
+    if start is not None and changed and (checkpoint is None or not checkpoint.exists()):
+        calibrate_network(model, training, start.calibration_batches)
     curve = train(model, training, epochs, teacher=teacher, checkpoint=checkpoint, on_epoch=on_epoch)
     return model, training, curve
 
 
-def _initialised(design: Design, shape: ImageShape, init: dict[str, Any] | None) -> nn.Module:
-    if init is None:
+def _initialised(design: Design, shape: ImageShape, start: Start | None) -> nn.Module:
+    if start is None:
         return build_network(design, shape)
     dense = _dense(design, shape)
-    dense.load_state_dict(init)
+    copy_weights(dense, start.weights, f"init: {start.source}")
     return apply_schemes(replace_dense_blocks(dense, design.blocks, design.backbone), design, shape)

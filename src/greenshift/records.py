@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from greenshift.objectives import Provenance
 
 Role = Literal["trial", "baseline"]
 Outcome = Literal["ok", "failed", "infeasible", "interrupted"]
+WeightRole = Literal["teacher", "init"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class DataChoice:
         validation_share: Share of the training images that is kept for validation.
         train_limit: Use at most this many training images, or None for all.
         seed: Seed of the split.
+        train_fraction: Share of those training images to use; validation stays whole.
     """
 
     name: str
@@ -33,15 +36,16 @@ class DataChoice:
     validation_share: float = 0.2
     train_limit: int | None = None
     seed: int = 0
+    train_fraction: float = 1.0
 
 
 @dataclass(frozen=True)
-class TeacherFile:
-    """A file of weights that networks learn from, and what it held when the study began.
+class WeightFile:
+    """A file of trained weights that a study uses, and what it held when the study began.
 
     Attributes:
         path: An artifact of `greenshift select`, or weights alone.
-        backbone: Model of weights alone, or None for an artifact, which knows its own.
+        backbone: Model of the weights, or None for an artifact, which knows its own.
         sha256: Hex digest of the file.
     """
 
@@ -50,28 +54,53 @@ class TeacherFile:
     sha256: str
 
     @staticmethod
-    def of(config: StudyConfig) -> "TeacherFile | None":
-        """Return the teacher of a study as it is on disk now, None if it has none.
+    def of(config: StudyConfig, role: WeightRole) -> "WeightFile | None":
+        """Return the file that a study uses in a role as it is on disk now, None if it has none.
+
+        Args:
+            config: The study.
+            role: Its `teacher`, of a model of its own, or `init`, what its own model starts from.
 
         Raises:
             InputError: If the file cannot be read.
         """
-        if config.teacher is None:
-            return None
-        return TeacherFile(config.teacher, config.teacher_model, file_sha256(config.teacher))
+        path, backbone = (config.teacher, config.teacher_model) if role == "teacher" else (config.init, config.model)
+        return None if path is None else WeightFile(path, backbone, file_sha256(path, role))
+
+    @staticmethod
+    def recorded(facts: Mapping[str, Any], role: WeightRole) -> "WeightFile | None":
+        """Return the file that a study began with in a role, None if it had none.
+
+        Args:
+            facts: `Store.facts()` of its store.
+            role: `teacher` or `init`.
+        """
+        known = facts.get(role)
+        return None if known is None else WeightFile(**known)
+
+    def check_unchanged(self, role: WeightRole) -> None:
+        """Check that the file is what it was when the study began.
+
+        Raises:
+            InputError: If it is not, or cannot be read.
+        """
+        if file_sha256(self.path, role) != self.sha256:
+            raise InputError(
+                f"{role}: {self.path} has changed since the study began; restore it, or begin a study in another store"
+            )
 
 
-def file_sha256(path: str) -> str:
-    """Return the SHA-256 of a teacher's file in hex.
+def file_sha256(path: str, role: WeightRole) -> str:
+    """Return the SHA-256 of a file of weights in hex.
 
     Raises:
-        InputError: If the file cannot be read.
+        InputError: If the file cannot be read; begins with the role.
     """
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise InputError(f"teacher: {path} cannot be read ({error.strerror}); name a file of weights") from error
+        raise InputError(f"{role}: {path} cannot be read ({error.strerror}); name a file of weights") from error
 
 
 @dataclass(frozen=True)
@@ -94,6 +123,7 @@ class Task:
         carbon_intensity_g_per_kwh: Grid intensity for `emissions_g`.
         max_size_bytes: Storage that the target's kernels may fill, or None for all that it has.
         teacher: What the network learns from if its recipe distils, or None.
+        init: Float weights that the training starts from, or None for random ones.
     """
 
     trial: int
@@ -110,7 +140,17 @@ class Task:
     checkpoint: str | None = None
     carbon_intensity_g_per_kwh: float = 381.0
     max_size_bytes: float | None = None
-    teacher: TeacherFile | None = None
+    teacher: WeightFile | None = None
+    init: WeightFile | None = None
+
+    @property
+    def can_go_on(self) -> bool:
+        """True if a later evaluation may resume this one: a trial of which nothing but the epochs were cut.
+
+        More images mean a new training: one that saw few images first and more of them later is no other's start.
+        """
+        cut = self.label is None and self.epochs < self.design.recipe.epochs
+        return cut and "data_fraction" not in self.fidelity
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,9 @@ OTHERS = {
     "cost dataset": (["cost", "--data", "imagenet", "--json"], ["'imagenet'", "cifar10"]),
     "no checkpoint": (["evaluate", "--checkpoint", "w.pt", "--model", "resnet20"], ["w.pt", "no such file"]),
     "checkpoint left out": (["evaluate"], ["--checkpoint", "evaluate --help"]),
+    "sensitivity scheme": (["sensitivity", "w.pt", "--schemes", "int9"], ["weight_bits is 2 to 8, not 9"]),
+    "sensitivity name": (["sensitivity", "w.pt", "--schemes", "bf16"], ["unknown scheme 'bf'"]),
+    "sensitivity file": (["sensitivity", "w.pt", "--data", "digits"], ["w.pt", "no such file"]),
     "init budget": (["init", "--budget", "0"], ["budget", "'0'"]),
     "init place": (["init", "--output", "no/where.toml"], ["no/where.toml", "cannot be written"]),
 }

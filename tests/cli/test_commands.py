@@ -26,6 +26,7 @@ COMMANDS = (
     "targets",
     "calibrate",
     "measure",
+    "sensitivity",
 )
 
 

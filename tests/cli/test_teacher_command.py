@@ -46,7 +46,7 @@ def test_a_search_with_a_teacher_from_begin_to_artifact(contract, teacher, call,
     assert "validation errors may be a little too good" in " ".join(said.err.split())
     with Store.open(folder) as store:
         evaluations, facts = store.evaluations(), store.facts()
-    assert facts["teacher"] == {"path": str(own), "backbone": None, "sha256": file_sha256(str(own))}
+    assert facts["teacher"] == {"path": str(own), "backbone": None, "sha256": file_sha256(str(own), "teacher")}
     for evaluation in evaluations:
         assert evaluation.outcome == "ok", evaluation.reason
         expected = Distillation() if evaluation.role == "trial" else None

@@ -99,8 +99,35 @@ def test_classes_of_digits_stay_even(limit):
         ({"validation_share": 0.001}, "into 20 and 0"),
         ({"validation_share": 0.97}, "into 1 and 19"),
         ({"train_limit": 1}, "train_limit must be at least 2 images, not 1"),
+        ({"train_fraction": 0.0}, "train_fraction must be above 0 and at most 1, not 0.0"),
+        ({"train_fraction": 1.5}, "train_fraction must be above 0 and at most 1, not 1.5"),
     ],
 )
 def test_impossible_cuts(choice, message):
     with pytest.raises(InputError, match=message):
         split(dataset([0, 1] * 10), DataChoice("numbers", **choice))
+
+
+@settings(max_examples=50, deadline=None)
+@given(labels_strategy, st.integers(0, 1000), st.floats(0.01, 1.0), st.floats(0.01, 1.0))
+def test_a_fraction_takes_a_stratified_part_of_train_alone(labels, seed, one, other):
+    data, few, many = dataset(labels), min(one, other), max(one, other)
+    whole = split(data, DataChoice("numbers", seed=seed))
+    small, large = (split(data, DataChoice("numbers", seed=seed, train_fraction=share)) for share in (few, many))
+    kept, among, full = ({*numbers(part.train).tolist()} for part in (small, large, whole))
+    assert kept <= among <= full
+    assert len(kept) == max(2, round(few * len(full)))
+    for part in (small, large):
+        assert torch.equal(part.validation.images, whole.validation.images)
+        assert torch.equal(part.test.images, whole.test.images)
+    for label in range(max(labels) + 1):
+        count = int((small.train.labels == label).sum())
+        assert abs(count - len(kept) / len(full) * int((whole.train.labels == label).sum())) <= 2
+
+
+def test_all_images_are_the_split_that_there_was():
+    data = dataset([0, 1] * 40)
+    assert torch.equal(
+        split(data, DataChoice("numbers", train_fraction=1.0)).train.images,
+        split(data, DataChoice("numbers")).train.images,
+    )

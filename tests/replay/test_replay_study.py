@@ -193,6 +193,7 @@ def test_what_the_table_fixes_is_filled_in(study):
         ({"baselines": True}, "the table holds no baselines"),
         ({"cpu_watts": 7.0}, "cpu_watts 7.0 contradicts"),
         ({"teacher": "t.safetensors"}, "teacher t.safetensors contradicts"),
+        ({"init": "f.safetensors"}, "init f.safetensors contradicts"),
         ({"data_dir": "/data"}, "nothing is read but the table"),
         ({"space": "other"}, "space other contradicts"),
     ],

@@ -10,7 +10,7 @@ from greenshift.compress import profile, sparsity_of
 from greenshift.data import load_dataset
 from greenshift.design import Design, Optimization, Pruning, Recipe
 from greenshift.errors import InputError
-from greenshift.networks import build_network, image_shape, profile_design, train_design
+from greenshift.networks import Start, build_network, image_shape, profile_design, train_design
 from greenshift.records import DataChoice
 from greenshift.schemes import Depth, Shift, Uniform
 from greenshift.targets import cost, load_target
@@ -89,7 +89,7 @@ def test_an_artifact_brings_its_masks(tmp_path):
 
 def test_float_weights_can_be_pruned_from_the_start():
     weights = build_network(Design("tiny_cnn"), image_shape(DIGITS)).state_dict()
-    model, _, _ = train_design(DESIGN, DIGITS, epochs=1, seed=0, init=weights)
+    model, _, _ = train_design(DESIGN, DIGITS, epochs=1, seed=0, start=Start(weights, "test"))
     assert share(model) == pytest.approx(0.7, abs=1e-3)
 
 

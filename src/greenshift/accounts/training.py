@@ -9,7 +9,8 @@ from greenshift.amounts import Amount
 from greenshift.config import StudyConfig
 from greenshift.energy import meter
 from greenshift.errors import InputError
-from greenshift.records import DataChoice, TeacherFile
+from greenshift.fidelities import hyperparameter_of
+from greenshift.records import DataChoice, WeightFile
 from greenshift.targets.uncertainty import product_factor
 
 _PROBE_IMAGES = 512
@@ -61,9 +62,10 @@ def metered_training(config: StudyConfig) -> Training:
     data = DataChoice(config.data, config.data_dir, config.validation_share, config.train_limit, config.seed)
     images = len(load_splits(data)[1].train)
     probe = dataclasses.replace(data, train_limit=min(images, _PROBE_IMAGES))
-    epochs = config.fidelity_max if config.fidelity == "epochs" and config.fidelity_max else config.epochs
+    counted = hyperparameter_of(config.fidelity) == "epochs" and config.fidelity_max
+    epochs = counted or config.epochs
     recipe = Recipe(epochs=1, distillation=None if config.teacher is None else Distillation())
-    design, teacher = Design(config.model, recipe=recipe), teacher_for(recipe, TeacherFile.of(config), data)
+    design, teacher = Design(config.model, recipe=recipe), teacher_for(recipe, WeightFile.of(config, "teacher"), data)
     train_design(design, probe, epochs=1, seed=0, teacher=teacher)
     with meter(config.cpu_watts) as metered:
         train_design(design, probe, epochs=1, seed=0, teacher=teacher)

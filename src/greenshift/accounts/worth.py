@@ -11,6 +11,7 @@ from greenshift.amounts import Amount, Fleet
 from greenshift.config import StudyConfig
 from greenshift.energy import Metered, Reading, session_meter
 from greenshift.errors import InputError
+from greenshift.fidelities import hyperparameter_of
 from greenshift.records import DataChoice
 
 # A choice: more than this many full trainings is not asked for, however large the fleet.
@@ -177,7 +178,9 @@ def cheapest_design(config: StudyConfig) -> Cheapest:
     from greenshift.targets import cost, load_target
 
     data, target = DataChoice(config.data, config.data_dir), load_target(config.target)
-    space = make_space(config.space, depth=weighted_layers(config.model, data), fidelity=config.fidelity)
+    space = make_space(
+        config.space, depth=weighted_layers(config.model, data), fidelity=hyperparameter_of(config.fidelity)
+    )
 
     costs: dict[Design, Amount] = {}
 

@@ -30,6 +30,7 @@ _COMMANDS = {
     "inspect": ("inspect",),
     "export": ("export",),
     "network": ("cost", "evaluate"),
+    "sensitivity": ("sensitivity",),
     "targets": ("targets",),
     "calibrate": ("calibrate",),
     "measure": ("measure",),

@@ -12,7 +12,7 @@ from greenshift.config import StudyConfig
 from greenshift.errors import InputError, StudyError
 from greenshift.objectives import get_objectives, parse_constraint
 from greenshift.quantities import format_error, format_objective, format_quantity
-from greenshift.records import DataChoice, Evaluation, TeacherFile
+from greenshift.records import DataChoice, Evaluation, WeightFile
 from greenshift.report.wording import describe_design
 from greenshift.selection import choose
 from greenshift.store import Store
@@ -61,7 +61,7 @@ def select(
         artifact = output or store / f"trial-{chosen.trial}.safetensors"
         _check_place(artifact)
         with Store.create(store, config) as writer:  # first, so that nothing is trained that cannot be recorded
-            selection = _retrain(chosen, config, _teacher(facts), seeds, artifact)
+            selection = _retrain(chosen, config, facts, seeds, artifact)
             selection["packed"] = _pack(artifact, config)
             writer.record_selection(selection)
     if as_json:
@@ -77,13 +77,8 @@ def _check_place(artifact: Path) -> None:
         raise InputError(f"select: {artifact} cannot be written; name a file in a folder that exists with --output")
 
 
-def _teacher(facts: Mapping[str, Any]) -> TeacherFile | None:
-    known = facts.get("teacher")
-    return None if known is None else TeacherFile(**known)
-
-
 def _retrain(
-    chosen: Evaluation, config: StudyConfig, teacher: TeacherFile | None, seeds: int, artifact: Path
+    chosen: Evaluation, config: StudyConfig, facts: Mapping[str, Any], seeds: int, artifact: Path
 ) -> dict[str, Any]:
     from greenshift.final import retrain
     from greenshift.train import DivergedError
@@ -96,7 +91,8 @@ def _retrain(
             range(config.seed, config.seed + seeds),
             artifact,
             epochs=chosen.design.recipe.epochs,
-            teacher=teacher,
+            teacher=WeightFile.recorded(facts, "teacher"),
+            init=WeightFile.recorded(facts, "init"),
             threads=config.threads,
             cpu_watts=config.cpu_watts,
             on_seed=lambda seed, error: typer.echo(f"seed {seed}: test error {format_error(error)}", err=True),

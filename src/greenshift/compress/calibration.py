@@ -35,8 +35,8 @@ def calibrate(model: nn.Module, images: Tensor, *, batches: int) -> None:
     """
     if batches < 1 or len(images) < 2 * batches:
         raise InputError(f"calibrate: {len(images)} images give no {batches} batches of two or more; give more images")
-    grids = [module for module in model.modules() if isinstance(module, ActivationRange | LearnedRange)]
-    if not grids and not _norms(model):
+    grids = _grids(model)
+    if not can_calibrate(model):
         raise InputError("calibrate: the network has no uniform layer and no batch norm; convert it first")
     parts = images.tensor_split(batches)
     if grids:
@@ -49,6 +49,11 @@ def calibrate(model: nn.Module, images: Tensor, *, batches: int) -> None:
                 low, high, magnitude = (torch.stack(values).mean() for values in zip(*seen[grid], strict=True))
                 grid.fit(low, high, magnitude)
     reestimate_batch_norm(model, parts)
+
+
+def can_calibrate(model: nn.Module) -> bool:
+    """Say whether a network has anything that `calibrate` would fit."""
+    return bool(_grids(model) or _norms(model))
 
 
 def reestimate_batch_norm(model: nn.Module, batches: Iterable[Tensor]) -> None:
@@ -74,6 +79,10 @@ def reestimate_batch_norm(model: nn.Module, batches: Iterable[Tensor]) -> None:
             model(images)
     if count == 0:
         raise InputError("batch norms cannot be re-estimated without a batch; give at least one")
+
+
+def _grids(model: nn.Module) -> list[ActivationRange | LearnedRange]:
+    return [module for module in model.modules() if isinstance(module, ActivationRange | LearnedRange)]
 
 
 def _norms(model: nn.Module) -> list[nn.BatchNorm1d | nn.BatchNorm2d]:

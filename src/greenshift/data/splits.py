@@ -28,21 +28,25 @@ class Splits:
 def split(dataset: Dataset, choice: DataChoice) -> Splits:
     """Cut validation from the training images, stratified, the same for the same seed.
 
-    With a `train_limit`, train keeps that many images and validation shrinks in the same proportion.
-    The images of a smaller limit are among those of a larger one.
+    With a `train_limit`, train keeps that many images and validation shrinks in the same proportion. Of what is
+    left, train keeps the `train_fraction`, at least two images, and validation stays as it is. The images of a
+    smaller limit or fraction are among those of a larger one.
 
     Args:
         dataset: The dataset.
-        choice: Share, limit and seed; its name and folder are not looked at.
+        choice: Shares, limit and seed; its name and folder are not looked at.
 
     Returns:
         The splits; test is all of the dataset's.
 
     Raises:
-        InputError: If the share is not above 0 and below 1, the limit is below 2, or a part would be empty.
+        InputError: If the share is not above 0 and below 1, the fraction not above 0 and at most 1, the limit is
+            below 2, or a part would be empty.
     """
     if not 0 < choice.validation_share < 1:
         raise InputError(f"data: validation_share must be above 0 and below 1, not {choice.validation_share}")
+    if not 0 < choice.train_fraction <= 1:
+        raise InputError(f"data: train_fraction must be above 0 and at most 1, not {choice.train_fraction}")
     if choice.train_limit is not None and choice.train_limit < 2:
         raise InputError(f"data: train_limit must be at least 2 images, not {choice.train_limit}")
     labels = dataset.train_labels
@@ -58,6 +62,7 @@ def split(dataset: Dataset, choice: DataChoice) -> Splits:
     if choice.train_limit is not None and choice.train_limit < train_count:
         train = train[: choice.train_limit]
         validation = validation[: max(1, round(validation_count * choice.train_limit / train_count))]
+    train = train[: max(2, round(len(train) * choice.train_fraction))]
     return Splits(
         train=_pick(dataset, train),
         validation=_pick(dataset, validation),

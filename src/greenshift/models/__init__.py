@@ -7,11 +7,12 @@ from greenshift.models import binary, googlenet, mobilenet, resnet, tiny, vgg
 from greenshift.models.build import build_model
 from greenshift.models.compact import replace_dense_blocks
 from greenshift.models.registry import model_names
-from greenshift.models.weights import load_weights
+from greenshift.models.weights import copy_weights, load_weights
 
 __all__ = [
     "binary",
     "build_model",
+    "copy_weights",
     "googlenet",
     "load_weights",
     "mobilenet",

@@ -32,7 +32,20 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
             another model: a name is missing, unknown, or of another shape.
     """
     path = Path(path)
-    weights = _plain(_read(path), path)
+    copy_weights(model, _plain(_read(path), path), f"checkpoint {path}")
+
+
+def copy_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
+    """Copy all weights of a network by name. On any error the network is left as it was.
+
+    Args:
+        model: The network; its parameters and buffers are written in place.
+        weights: Tensors by name.
+        source: What to call them in an error.
+
+    Raises:
+        InputError: If the weights are of another model: a name is missing, unknown, or of another shape.
+    """
     own = model.state_dict()
     missing = [key for key in own if key not in weights and not key.endswith(_OPTIONAL)]
     unexpected = [key for key in weights if key not in own]
@@ -47,7 +60,7 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
         if keys
     ]
     if problems:
-        raise InputError(f"checkpoint {path} is of another model: {'; '.join(problems)}")
+        raise InputError(f"{source} is of another model: {'; '.join(problems)}")
     model.load_state_dict({**own, **weights})
 
 

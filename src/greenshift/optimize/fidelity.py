@@ -8,7 +8,7 @@ def make_fidelity(name: str, minimum: float, maximum: float, eta: int = 3, *, de
     """Return a checked fidelity for a study.
 
     Args:
-        name: `epochs` or `shift_depth`.
+        name: A `greenshift.fidelities.FidelityName`.
         minimum: Smallest useful value, at least 1.
         maximum: Value of a full evaluation.
         eta: Ratio between successive rungs, at least 2.

@@ -13,7 +13,7 @@ class Fidelity:
     """The resource of one evaluation, such as epochs.
 
     Attributes:
-        name: Name of the quantity, `epochs` or `shift_depth`.
+        name: Name of the resource, such as `epochs` (`greenshift.fidelities`).
         minimum: Smallest useful value, above 0.
         maximum: Value of a full evaluation.
         eta: Ratio between successive rungs.

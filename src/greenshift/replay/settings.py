@@ -19,6 +19,7 @@ _FIXED: dict[str, tuple[Any, str]] = {
     "workers": (1, "recorded evaluations end at once, so that several at a time would end in no honest order"),
     "baselines": (False, "the table holds no baselines"),
     "teacher": (None, "it was recorded without one"),
+    "init": (None, "it was recorded from random weights"),
     "cpu_watts": (None, "the energy was recorded with the watts that the table names"),
 }
 

@@ -102,16 +102,25 @@ def describe_design(design: Design) -> str:
 
 def describe_fidelity(fidelity: Mapping[str, float]) -> str:
     """Say at which fidelity an evaluation was made, such as `18 epochs` or `shift depth 5`."""
-    words = {"epochs": "{:g} epochs", "shift_depth": "shift depth {:g}"}
+    words = {"epochs": "{:g} epochs", "shift_depth": "shift depth {:g}", "data_fraction": "{:.3g} of the images"}
     parts = [words.get(name, name + " {:g}").format(value) for name, value in fidelity.items()]
     return ", ".join(parts) or "full"
+
+
+# What a fidelity's resource is counted in.
+_RESOURCES = {
+    "epochs": "epochs",
+    "shift_depth": "shift depth",
+    "data_fraction": "per cent of the images",
+    "epochs,data_fraction": "epochs over all images, as more epochs over fewer",
+}
 
 
 def describe_range(config: Mapping[str, Any]) -> str:
     """Say which resource a study's trials differ in, such as `epochs, 2 to 18`."""
     if config["fidelity"] is None:
         return "every trial is a full training"
-    name, low, high = config["fidelity"].replace("_", " "), config["fidelity_min"], config["fidelity_max"]
+    name, low, high = _RESOURCES[config["fidelity"]], config["fidelity_min"], config["fidelity_max"]
     if low is None and high is None:
         return str(name)
     return f"{name}, {f'{low} to' if low else 'up to'} {high or 'the full value'}"

@@ -6,6 +6,7 @@ which builds the layer, lives in `greenshift.compress`; its costs in the layer's
 
 from greenshift.schemes.base import Depth, LayerKey, Scheme, parse_key, register, scheme_from_json, scheme_to_json
 from greenshift.schemes.binary import Binary
+from greenshift.schemes.named import named_scheme
 from greenshift.schemes.power_of_two import PowerOfTwo
 from greenshift.schemes.shift import Shift
 from greenshift.schemes.ternary import Ternary
@@ -20,6 +21,7 @@ __all__ = [
     "Shift",
     "Ternary",
     "Uniform",
+    "named_scheme",
     "parse_key",
     "register",
     "scheme_from_json",

@@ -1,6 +1,5 @@
 """The books of a run: what came of every evaluation and what was consumed, in the store and for the listener."""
 
-import dataclasses
 from collections.abc import Callable
 
 from greenshift.accounts.auto import FACT as AUTO_FACT
@@ -15,8 +14,8 @@ from greenshift.study.ledger import Ledger, used_up
 from greenshift.study.marginal import MarginalReturn, forecast
 from greenshift.study.plan import Plan
 from greenshift.study.standing import Standing
-from greenshift.study.teacher import TEACHER_FACT, teacher_note
 from greenshift.study.values import Event, EventKind, StopReason, StudySummary
+from greenshift.study.weights import weight_facts, weight_notes
 
 STOPPED_FACT = "stopped"
 
@@ -61,7 +60,7 @@ class Books:
                 "planned_trials": self.planned_trials,
                 STOPPED_FACT: None,
                 "warm_start": self._plan.warm_start.to_json(),
-                TEACHER_FACT: None if self._plan.teacher is None else dataclasses.asdict(self._plan.teacher),
+                **weight_facts({"teacher": self._plan.teacher, "init": self._plan.init}),
                 **record_setting(),
             }
         )
@@ -93,8 +92,7 @@ class Books:
 
     def _first_note(self) -> str | None:
         notes = [str(self._plan.warm_start)] if self._plan.warm_start.configurations else []
-        notes += [teacher_note(self._plan.teacher)] if self._plan.teacher is not None else []
-        return "; ".join(notes) or None
+        return "; ".join([*notes, *weight_notes(self._plan.teacher, self._plan.init)]) or None
 
     def _add(self, evaluation: Evaluation) -> None:
         self.standing.add(evaluation)

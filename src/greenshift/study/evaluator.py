@@ -12,15 +12,19 @@ from greenshift.energy import Meter, best_meter, session_meter
 from greenshift.errors import InputError
 from greenshift.front import REFERENCE_BASELINE
 from greenshift.profile import NetworkProfile
-from greenshift.records import DataChoice, Evaluation, Task, TeacherFile
+from greenshift.records import DataChoice, Evaluation, Task, WeightFile
 from greenshift.replay import Replay, check_settings, load_table
 from greenshift.space import SearchSpace, make_space
 
 STOPPED = "stopped by a signal"
 
 
-def _no_teacher(_recipe: Recipe, teacher: TeacherFile, _data: DataChoice) -> object:
+def _no_teacher(_recipe: Recipe, teacher: WeightFile, _data: DataChoice) -> object:
     raise InputError(f"teacher: {teacher.path}: what evaluates this study cannot distil; leave it out")
+
+
+def _no_init(init: WeightFile, _data: DataChoice) -> object:
+    raise InputError(f"init: {init.path}: what evaluates this study starts from no weights; leave it out")
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class Evaluator:
         meter: A meter for the whole run, given the watts of a busy core or None; see `Ledger`.
         space: The search space by name, with the keywords of `make_space`.
         teacher: Loads the network that a recipe distils from, or says in an InputError why that is impossible.
+        init: Loads the float weights that trainings start from, or says in an InputError why that is impossible.
     """
 
     evaluate: Callable[[Task, float | None], Evaluation]
@@ -47,7 +52,8 @@ class Evaluator:
     epochs_range: Callable[[DataChoice], tuple[int, int]]
     meter: Callable[[float | None], Meter] = session_meter
     space: Callable[..., SearchSpace] = make_space
-    teacher: Callable[[Recipe, TeacherFile, DataChoice], object] = _no_teacher
+    teacher: Callable[[Recipe, WeightFile, DataChoice], object] = _no_teacher
+    init: Callable[[WeightFile, DataChoice], object] = _no_init
 
 
 def torch_evaluator() -> Evaluator:
@@ -61,6 +67,7 @@ def torch_evaluator() -> Evaluator:
         baselines=networks.baseline_designs,
         epochs_range=networks.epochs_range,
         teacher=artifacts.teacher_for,
+        init=artifacts.start_for,
     )
 
 

@@ -22,6 +22,7 @@ from greenshift.config import StudyConfig
 from greenshift.energy import session_meter
 from greenshift.errors import StudyError
 from greenshift.executors import make_executor
+from greenshift.fidelities import resource_of
 from greenshift.records import Evaluation, Task
 from greenshift.store import Store
 from greenshift.study.books import Books
@@ -134,7 +135,7 @@ class _Search:
         self._due.extend(task for task in self._plan.baseline_tasks() if task.label not in trained)
         for claim in self._store.orphans():
             if claim.label is None:
-                fidelity = next(iter(claim.fidelity.values()), None)
+                fidelity = resource_of(claim.fidelity) or None
                 self._due.append(self._plan.trial_task(claim.trial, claim.configuration, fidelity))
         self._books.say("begun", 0)
 
@@ -254,9 +255,7 @@ class _Search:
             self._interrupts.requested = True  # also if the interruption came from elsewhere
             self._books.enter("interrupted", evaluation, self._running())
             return
-        # Only a trial that was trained for part of its epochs may be asked to go on.
-        partial = flight.task.label is None and flight.task.epochs < flight.task.design.recipe.epochs
-        if evaluation.outcome != "ok" or not partial:
+        if evaluation.outcome != "ok" or not flight.task.can_go_on:
             self._store.checkpoint_path(flight.task.trial, flight.task.design.digest).unlink(missing_ok=True)
         self._books.enter("finished", evaluation, self._running())
 
@@ -273,7 +272,7 @@ class _Search:
         ok = evaluation.outcome == "ok"
         self._optimizer.tell(
             trial=evaluation.trial,
-            fidelity=next(iter(evaluation.fidelity.values()), None),
+            fidelity=resource_of(evaluation.fidelity) or None,
             objectives=evaluation.objectives if ok else None,
             cost_s=evaluation.reading.wall_s,
             status="ok" if ok else "failed",

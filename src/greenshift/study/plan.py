@@ -8,15 +8,19 @@ from greenshift.budget import Budget, parse_budget
 from greenshift.config import StudyConfig, constraints
 from greenshift.design import Design, Distillation, Optimization, Recipe
 from greenshift.errors import InputError
+from greenshift.fidelities import FULL_DATA_PERCENT, hyperparameter_of, quantities_at
 from greenshift.front import REFERENCE_BASELINE, study_reference
 from greenshift.objectives import HOST_LATENCY, Objective, get_objectives
 from greenshift.optimize import Fidelity, Optimizer, make_fidelity, make_optimizer
-from greenshift.records import DataChoice, Task, TeacherFile
+from greenshift.records import DataChoice, Task, WeightFile
 from greenshift.space import SearchSpace
 from greenshift.study.evaluator import Evaluator
-from greenshift.study.teacher import find_teacher
 from greenshift.study.warm import WarmStart, warm_start
+from greenshift.study.weights import find_weights
 from greenshift.targets import Cost, Target, cost, load_target
+
+# Two rungs below all images at the ratio of 3 that brackets have.
+_LEAST_DATA_PERCENT = 11
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class Plan:
         limits: Upper bound per constrained objective, in its unit.
         warm_start: What the search begins with.
         teacher: What trials that distil learn from, or None.
+        init: What every training starts from, or None.
     """
 
     config: StudyConfig
@@ -53,7 +58,8 @@ class Plan:
     float32: dict[str, float]
     limits: dict[str, float]
     warm_start: WarmStart
-    teacher: TeacherFile | None
+    teacher: WeightFile | None
+    init: WeightFile | None
 
     def design(self, configuration: Mapping[str, Any], fidelity: float | None = None) -> Design:
         """Return the design of a configuration, at full fidelity if none is given."""
@@ -61,7 +67,7 @@ class Plan:
             configuration,
             backbone=self.config.model,
             fidelity=self.fidelity.maximum if fidelity is None and self.fidelity else fidelity,
-            epochs=self.recipe.epochs if self.config.fidelity == "epochs" else None,
+            epochs=self.recipe.epochs if hyperparameter_of(self.config.fidelity) == "epochs" else None,
             base=self.recipe,
         )
 
@@ -102,20 +108,21 @@ class Plan:
 
     def trial_task(self, trial: int, configuration: dict[str, Any], fidelity: float | None) -> Task:
         """Return the task of a trial; its checkpoint is for the caller to add."""
-        design = self.design(configuration, fidelity)
-        epochs = design.recipe.epochs
-        if self.config.fidelity == "epochs" and fidelity is not None:
-            epochs = round(fidelity)
-        named = {} if self.fidelity is None or fidelity is None else {self.fidelity.name: float(fidelity)}
-        return self._task(trial, None, configuration, design, epochs, named)
+        return self._task(trial, None, configuration, self.design(configuration, fidelity), self._quantities(fidelity))
 
     def baseline_tasks(self) -> list[Task]:
         """Return the tasks of the baselines, with the trial numbers -1, -2 and so on."""
-        named = {"epochs": float(self.recipe.epochs)} if self.config.fidelity == "epochs" else {}
+        # Baselines are not shifted to the depth that trials are compared at, and so have no fidelity there.
+        full = None if self.fidelity is None or self.config.fidelity == "shift_depth" else self.fidelity.maximum
         return [
-            self._task(-number, label, {}, design, design.recipe.epochs, named)
+            self._task(-number, label, {}, design, self._quantities(full))
             for number, (label, design) in enumerate(self.baselines.items(), start=1)
         ]
+
+    def _quantities(self, resource: float | None) -> dict[str, float]:
+        if self.fidelity is None or self.config.fidelity is None or resource is None:
+            return {}
+        return quantities_at(self.config.fidelity, resource, self.fidelity.maximum)
 
     def _task(
         self,
@@ -123,7 +130,6 @@ class Plan:
         label: str | None,
         configuration: dict[str, Any],
         design: Design,
-        epochs: int,
         fidelity: dict[str, float],
     ) -> Task:
         return Task(
@@ -131,9 +137,9 @@ class Plan:
             label=label,
             configuration=configuration,
             design=design,
-            epochs=epochs,
+            epochs=round(fidelity.get("epochs", design.recipe.epochs)),
             fidelity=fidelity,
-            data=self.data,
+            data=replace(self.data, train_fraction=fidelity.get("data_fraction", 1.0)),
             objectives=tuple(objective.name for objective in self.objectives),
             target=self.config.target,
             seed=self.config.seed,
@@ -141,6 +147,7 @@ class Plan:
             carbon_intensity_g_per_kwh=self.config.carbon_intensity_g_per_kwh,
             max_size_bytes=self.limits.get("size_bytes"),
             teacher=self.teacher,
+            init=self.init,
         )
 
 
@@ -161,17 +168,17 @@ def make_plan(config: StudyConfig, evaluator: Evaluator, facts: Mapping[str, Any
     depth = evaluator.weighted_layers(config.model, data)
     fidelity = _fidelity(config, evaluator.epochs_range(data), depth)
     epochs = config.epochs or evaluator.epochs_range(data)[1]
-    if fidelity is not None and fidelity.name == "epochs":
+    if fidelity is not None and hyperparameter_of(config.fidelity) == "epochs":
         epochs = round(fidelity.maximum)
     baselines = evaluator.baselines(config.model, data, epochs, depth)
     untouched = cost(evaluator.profile(baselines[REFERENCE_BASELINE], data), target)
     bounds = constraints(config)
     float32 = _by_objective(untouched, ("energy_j", "latency_s", "size_bytes", "peak_memory_bytes"))
-    teacher = find_teacher(config, facts)
     recipe = _recipe(config, epochs)
-    if teacher is not None:
-        evaluator.teacher(recipe, teacher, data)
-    space = evaluator.space(config.space, depth=depth, fidelity=config.fidelity, seed=config.seed)
+    teacher, init = _trained_weights(config, evaluator, recipe, data, facts)
+    if init is not None:  # a narrow network cannot start from the weights of a wide one
+        baselines = {label: design for label, design in baselines.items() if design.width == 1}
+    space = evaluator.space(config.space, depth=depth, fidelity=hyperparameter_of(config.fidelity), seed=config.seed)
     plan = Plan(
         config=config,
         evaluator=evaluator,
@@ -187,6 +194,7 @@ def make_plan(config: StudyConfig, evaluator: Evaluator, facts: Mapping[str, Any
         limits={bound.objective: bound.limit(float32) for bound in bounds},
         warm_start=warm_start(config, space, facts),
         teacher=teacher,
+        init=init,
     )
     plan.optimizer(plan.budget.trials)  # bad input is told before anything is written
     return plan
@@ -197,6 +205,18 @@ def _recipe(config: StudyConfig, epochs: int) -> Recipe:
     distillation = None if config.teacher is None else Distillation()
     optimization = Optimization(schedule=config.schedule)
     return Recipe(epochs=epochs, augment=config.augment, optimization=optimization, distillation=distillation)
+
+
+def _trained_weights(
+    config: StudyConfig, evaluator: Evaluator, recipe: Recipe, data: DataChoice, facts: Mapping[str, Any]
+) -> tuple[WeightFile | None, WeightFile | None]:
+    """Return the teacher and what trainings start from, both loaded once to see that they fit."""
+    teacher, init = find_weights(config, "teacher", facts), find_weights(config, "init", facts)
+    if teacher is not None:
+        evaluator.teacher(recipe, teacher, data)
+    if init is not None:
+        evaluator.init(init, data)
+    return teacher, init
 
 
 def _check_host(config: StudyConfig) -> None:
@@ -213,7 +233,8 @@ def _check_host(config: StudyConfig) -> None:
 def _fidelity(config: StudyConfig, epochs_range: tuple[int, int], depth: int) -> Fidelity | None:
     if config.fidelity is None:
         return None
-    lowest, highest = epochs_range if config.fidelity == "epochs" else (1, depth)
+    ranges = {"shift_depth": (1, depth), "data_fraction": (_LEAST_DATA_PERCENT, FULL_DATA_PERCENT)}
+    lowest, highest = ranges.get(config.fidelity, epochs_range)
     maximum = config.fidelity_max or max(highest, config.fidelity_min or 0)
     minimum = config.fidelity_min or min(lowest, maximum)
     if config.fidelity == "shift_depth" and maximum > depth:

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from greenshift.compress.calibration import reestimate_batch_norm
+from greenshift.compress.calibration import calibrate, can_calibrate, reestimate_batch_norm
 from greenshift.compress.power_of_two import refit_windows
 from greenshift.compress.prune import apply_masks, prune
 from greenshift.compress.shift import add_shift_decay
@@ -199,11 +199,32 @@ def reestimate_normalisation(model: nn.Module, training: Training, batch_count: 
         training: Data, batch size, seed, device.
         batch_count: Number of batches to average over.
     """
+    with training.compute.autocast():
+        reestimate_batch_norm(model, _some_batches(training, batch_count))
+
+
+def calibrate_network(model: nn.Module, training: Training, batch_count: int) -> None:
+    """Fit a converted network to training batches before its training, as `greenshift.compress.calibrate` does.
+
+    A network with nothing to fit stays as it is, and so does any for 0 batches.
+
+    Args:
+        model: Network on `training.compute.device`; its grids and running statistics are changed.
+        training: Data, batch size, augmentation, seed, device.
+        batch_count: Number of batches, fewer if the images give fewer.
+    """
+    images = list(_some_batches(training, batch_count)) if can_calibrate(model) else []
+    if images:
+        with training.compute.autocast():
+            calibrate(model, torch.cat(images), batches=len(images))
+
+
+def _some_batches(training: Training, batch_count: int) -> Iterator[Tensor]:
+    """Yield a few batches as the training sees them, without their labels."""
     generator = torch.Generator().manual_seed(training.seed)
     source = batches(training.train, training.recipe.batch_size, generator=generator, augment=training.recipe.augment)
-    with training.compute.autocast():
-        moved = _on_device(islice(source, batch_count), training.dataset, training.compute)
-        reestimate_batch_norm(model, (images for images, _ in moved))
+    for images, _ in _on_device(islice(source, batch_count), training.dataset, training.compute):
+        yield images
 
 
 def _on_device(
