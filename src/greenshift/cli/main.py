@@ -31,6 +31,7 @@ _COMMANDS = {
     "export": ("export",),
     "network": ("cost", "evaluate"),
     "targets": ("targets",),
+    "techniques": ("techniques",),
     "calibrate": ("calibrate",),
     "measure": ("measure",),
     "bench": ("bench",),

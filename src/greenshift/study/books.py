@@ -60,6 +60,7 @@ class Books:
                 "limits": self._plan.limits,
                 "planned_trials": self.planned_trials,
                 STOPPED_FACT: None,
+                "techniques": None if self._plan.scope is None else self._plan.scope.to_json(),
                 "warm_start": self._plan.warm_start.to_json(),
                 TEACHER_FACT: None if self._plan.teacher is None else dataclasses.asdict(self._plan.teacher),
                 **record_setting(),
@@ -93,6 +94,7 @@ class Books:
 
     def _first_note(self) -> str | None:
         notes = [str(self._plan.warm_start)] if self._plan.warm_start.configurations else []
+        notes += [str(self._plan.scope)] if self._plan.scope is not None else []
         notes += [teacher_note(self._plan.teacher)] if self._plan.teacher is not None else []
         return "; ".join(notes) or None
 
@@ -131,5 +133,6 @@ class Books:
             front=front,
             limits=self._plan.limits,
             warm_start=self._plan.warm_start,
+            scope=self._plan.scope,
             nearest=None if front else nearest(self._store.evaluations(), self._plan.limits),
         )

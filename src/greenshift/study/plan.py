@@ -12,7 +12,8 @@ from greenshift.front import REFERENCE_BASELINE, study_reference
 from greenshift.objectives import HOST_LATENCY, Objective, get_objectives
 from greenshift.optimize import Fidelity, Optimizer, make_fidelity, make_optimizer
 from greenshift.records import DataChoice, Task, TeacherFile
-from greenshift.space import SearchSpace
+from greenshift.scoping import study_scope
+from greenshift.space import Scope, SearchSpace
 from greenshift.study.evaluator import Evaluator
 from greenshift.study.teacher import find_teacher
 from greenshift.study.warm import WarmStart, warm_start
@@ -29,6 +30,7 @@ class Plan:
         data: The images.
         target: The device.
         space: The search space.
+        scope: What a full space searches, None for another one.
         fidelity: The fidelity, or None.
         objectives: What is minimised.
         budget: Totals that may be used.
@@ -45,6 +47,7 @@ class Plan:
     data: DataChoice
     target: Target
     space: SearchSpace
+    scope: Scope | None
     fidelity: Fidelity | None
     objectives: tuple[Objective, ...]
     budget: Budget
@@ -164,20 +167,23 @@ def make_plan(config: StudyConfig, evaluator: Evaluator, facts: Mapping[str, Any
     if fidelity is not None and fidelity.name == "epochs":
         epochs = round(fidelity.maximum)
     baselines = evaluator.baselines(config.model, data, epochs, depth)
-    untouched = cost(evaluator.profile(baselines[REFERENCE_BASELINE], data), target)
+    plain = evaluator.profile(baselines[REFERENCE_BASELINE], data)
+    untouched = cost(plain, target)
     bounds = constraints(config)
     float32 = _by_objective(untouched, ("energy_j", "latency_s", "size_bytes", "peak_memory_bytes"))
     teacher = find_teacher(config, facts)
     recipe = _recipe(config, epochs)
     if teacher is not None:
         evaluator.teacher(recipe, teacher, data)
-    space = evaluator.space(config.space, depth=depth, fidelity=config.fidelity, seed=config.seed)
+    scope = study_scope(config, plain, target)
+    space = evaluator.space(config.space, depth=depth, fidelity=config.fidelity, seed=config.seed, scope=scope)
     plan = Plan(
         config=config,
         evaluator=evaluator,
         data=data,
         target=target,
         space=space,
+        scope=scope,
         fidelity=fidelity,
         objectives=get_objectives(config.objectives),
         budget=parse_budget(config.budget),

@@ -120,4 +120,5 @@ _PROBES = {
     "shift4": _probe("shift", 4, 8, 7),
     "shift5": _probe("shift", 5, 8, 15),
     "ternary": _probe("shift", 2, 8, 1),
+    "binary": _probe("int", 1, 8),
 }

@@ -1,0 +1,192 @@
+"""Which techniques pay on a target, by its capabilities, and what a study's full space therefore searches."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from greenshift.config import StudyConfig
+from greenshift.errors import InputError
+from greenshift.profile import NetworkProfile
+from greenshift.space import Scope, layer_groups
+from greenshift.space.full import narrowest_width, usable_patterns
+from greenshift.space.scheme_choices import CHOICES
+from greenshift.space.techniques import TECHNIQUES, check_techniques
+from greenshift.targets import Capabilities, Target, capabilities
+
+# Energies closer than this are the same: cost models are not that fine.
+_SAME = 0.995
+# What the cost model is asked about each scheme: one ordinary convolution stored so.
+_STORED = {
+    "int8": "int8",
+    "lowbit": "int4",
+    "shift": "shift4",
+    "ternary": "ternary",
+    "binary": "binary",
+    "float": "float32",
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a technique or a scheme is worth on a target.
+
+    Attributes:
+        runs: Whether the target can run it.
+        profits: Whether it saves energy there, or accuracy at no energy; None where the target has no energies.
+        reason: Why, in a few words.
+    """
+
+    runs: bool
+    profits: bool | None
+    reason: str
+
+
+def judge_scheme(name: str, can: Capabilities) -> Verdict:
+    """Say what one value of `scheme_GROUP` is worth on a target.
+
+    Int8 is held against float32, everything else against int8.
+
+    Args:
+        name: The value.
+        can: What the target can do.
+    """
+    if can.energy_over_int8["int8"] is None:
+        return Verdict(True, None, "the target's table has no energies")
+    ratio = can.energy_over_int8[_STORED[name]]
+    if ratio is None:
+        return Verdict(False, False, f"no kernel runs {_STORED[name]} layers")
+    if name == "int8":
+        float32 = can.energy_over_int8["float32"]
+        words = "float32 does not run" if float32 is None else f"{1 / float32:.2f} of the energy of float32"
+        return Verdict(True, float32 is None or 1 / float32 < _SAME, words)
+    words = f"{_STORED[name]} takes {ratio:.2f} of the energy of int8"
+    if name == "binary" and not can.popcount:
+        words += ", without a popcount kernel"
+    return Verdict(True, ratio < _SAME, words)
+
+
+def _judge_schemes(technique: str, can: Capabilities) -> Verdict:
+    verdicts = [judge_scheme(name, can) for name in TECHNIQUES[technique].schemes]
+    reasons = dict.fromkeys(verdict.reason for verdict in verdicts)
+    profits = None if verdicts[0].profits is None else any(verdict.profits for verdict in verdicts)
+    return Verdict(any(verdict.runs for verdict in verdicts), profits, "; ".join(reasons))
+
+
+def _judge_prune(can: Capabilities) -> Verdict:
+    return Verdict(True, can.sparsity, "zeros are skipped" if can.sparsity else "zeros cost as much as other weights")
+
+
+_JUDGES: Mapping[str, Callable[[Capabilities], Verdict]] = {
+    "prune": _judge_prune,
+    "distill": lambda _: Verdict(True, True, "accuracy from training alone: the network that runs is the same"),
+    "compact": lambda _: Verdict(True, True, "fewer multiply-accumulates and fewer bytes"),
+    "fuse": lambda _: Verdict(True, True, "what is folded costs nothing"),
+}
+
+
+def judge(technique: str, can: Capabilities) -> Verdict:
+    """Say what a technique is worth on a target.
+
+    Args:
+        technique: Its name.
+        can: What the target can do.
+    """
+    judge_it = _JUDGES.get(technique)
+    return _judge_schemes(technique, can) if judge_it is None else judge_it(can)
+
+
+def study_scope(config: StudyConfig, profile: NetworkProfile, target: Target) -> Scope | None:
+    """Return what a study's full space searches, None if the study has another space.
+
+    Without `techniques` everything is searched that saves something on the target; with storage among what counts,
+    also what only stores less. Techniques that are named are searched if the target can run them at all.
+
+    Args:
+        config: The study.
+        profile: Its network without any scheme.
+        target: Its target.
+
+    Raises:
+        InputError: If a name is unknown, a named technique lacks what it needs, or nothing is left.
+    """
+    if config.space != "full":
+        return None
+    check_techniques(config.techniques)
+    can = capabilities(target)
+    missing = _missing(config)
+    for name in config.techniques:
+        if name in missing:
+            raise InputError(f"techniques: {name} {missing[name][1]}")
+    asked = [name for name in TECHNIQUES if name in (config.techniques or TECHNIQUES)]
+    left_out = {name: reason for name, (reason, _) in missing.items() if name in asked}
+    idle: dict[str, str] = {}
+    for name in asked:
+        if name not in left_out and not TECHNIQUES[name].schemes:
+            _sort_out(name, judge(name, can), named=name in config.techniques, left_out=left_out, idle=idle)
+    schemes = _schemes(config, asked, can, left_out, idle)
+    if "prune" in asked and schemes == ("binary",):
+        left_out["prune"] = "binary weights have no zero"
+    groups = layer_groups(profile)
+    patterns: tuple[str, ...] = ()
+    if "prune" in asked and "prune" not in left_out:
+        narrowest = narrowest_width(tuple(name for name in asked if name not in left_out))
+        patterns, without = usable_patterns(groups, narrowest)
+        left_out |= without
+    techniques = tuple(name for name in asked if name not in left_out and _is_searched(name, schemes))
+    _check_left(config, techniques, schemes, left_out, target.name)
+    return Scope(groups, techniques, schemes, patterns, left_out, idle, target.name)
+
+
+def _is_searched(name: str, schemes: tuple[str, ...]) -> bool:
+    technique = TECHNIQUES[name]
+    return technique.add is not None or bool(set(technique.schemes) & set(schemes))
+
+
+def _missing(config: StudyConfig) -> dict[str, tuple[str, str]]:
+    """Techniques that lack what they need: why they are left out, and what to do if they were named."""
+    missing = {}
+    if config.teacher is None:
+        missing["distill"] = ("no teacher is given", "needs a teacher; name its file with teacher")
+    if ":" in config.model:
+        missing["compact"] = (
+            "the model has no width",
+            f"needs a built-in model; {config.model} has no width to change",
+        )
+    return missing
+
+
+def _sort_out(name: str, verdict: Verdict, *, named: bool, left_out: dict[str, str], idle: dict[str, str]) -> None:
+    if not verdict.runs or (verdict.profits is False and not named):
+        left_out[name] = verdict.reason
+    elif verdict.profits is False:
+        idle[name] = verdict.reason
+
+
+def _schemes(
+    config: StudyConfig, asked: list[str], can: Capabilities, left_out: dict[str, str], idle: dict[str, str]
+) -> tuple[str, ...]:
+    """Return what a group can be; what is left out, techniques without any scheme included, is added to `left_out`."""
+    stores = {"size_bytes", "peak_memory_bytes"} & set(config.objectives) or config.max_size or config.max_memory
+    schemes = []
+    for choice in CHOICES.values():
+        if choice.technique is None or choice.technique in asked:
+            # Float32 and int8 are what everything is held against.
+            wanted = bool(stores) or choice.name in ("float", "int8")
+            verdict = judge_scheme(choice.name, can)
+            if verdict.runs and wanted:
+                schemes.append(choice.name)
+                continue
+            named = choice.technique in config.techniques
+            _sort_out(choice.name, verdict, named=named, left_out=left_out, idle=idle)
+            if choice.name not in left_out:
+                schemes.append(choice.name)
+    return tuple(schemes)
+
+
+def _check_left(
+    config: StudyConfig, techniques: tuple[str, ...], schemes: tuple[str, ...], left_out: Mapping[str, str], target: str
+) -> None:
+    if not schemes:
+        raise InputError(f"techniques: float32 layers do not run on {target}; add uniform")
+    if config.techniques and not techniques:
+        reasons = ", ".join(f"{name}: {left_out.get(name, 'always on')}" for name in config.techniques)
+        raise InputError(f"techniques: nothing is left to search on {target} ({reasons}); name other techniques")

@@ -1,0 +1,103 @@
+"""What a layer group can be in a full space: per scheme, its own hyperparameter and the scheme that it makes."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ConfigSpace import Categorical, ConfigurationSpace, EqualsCondition, InCondition, Integer
+from ConfigSpace.hyperparameters import Hyperparameter
+
+from greenshift.schemes import Binary, LayerKey, Scheme, Shift, Ternary, Uniform
+from greenshift.space.scope import Scope
+
+Values = Mapping[str, Any]
+Parameter = Hyperparameter[Any, Any]
+
+
+@dataclass(frozen=True)
+class SchemeChoice:
+    """One value of `scheme_GROUP`.
+
+    Attributes:
+        name: The value.
+        technique: The technique that brings it, None for float layers.
+        parameter: Makes the hyperparameter that only this choice has, None if it has none.
+        scheme: Makes the scheme of a group from a configuration; None leaves the layers as they are.
+        chooses_act_bits: Whether its activation bits are searched.
+    """
+
+    name: str
+    technique: str | None
+    parameter: Callable[[str], Parameter] | None
+    scheme: Callable[[Values, str], Scheme | None]
+    chooses_act_bits: bool = True
+
+
+def _lowbit_bits(group: str) -> Parameter:
+    return Integer(f"lowbit_bits_{group}", (2, 7), default=4, meta={"technique": "uniform"})
+
+
+def _lowbit(values: Values, group: str) -> Scheme:
+    return Uniform(values[f"lowbit_bits_{group}"], values[f"act_bits_{group}"], step="learned")
+
+
+def _shift_bits(group: str) -> Parameter:
+    return Integer(f"shift_bits_{group}", (2, 5), default=4, meta={"technique": "shift"})
+
+
+def _shift(values: Values, group: str) -> Scheme:
+    act_bits = values[f"act_bits_{group}"]
+    return Shift("Q", values[f"shift_bits_{group}"], act_bits - act_bits // 2, act_bits // 2)
+
+
+CHOICES = {
+    choice.name: choice
+    for choice in (
+        SchemeChoice("int8", "uniform", None, lambda *_: Uniform(8, 8), chooses_act_bits=False),
+        SchemeChoice("lowbit", "uniform", _lowbit_bits, _lowbit),
+        SchemeChoice("shift", "shift", _shift_bits, _shift),
+        SchemeChoice("ternary", "ternary", None, lambda values, group: Ternary(values[f"act_bits_{group}"])),
+        SchemeChoice("binary", "binary", None, lambda values, group: Binary(values[f"act_bits_{group}"])),
+        SchemeChoice("float", None, None, lambda *_: None, chooses_act_bits=False),
+    )
+}
+
+
+def add_schemes(space: ConfigurationSpace, scope: Scope) -> None:
+    """Add the hyperparameters of every group: its scheme, that scheme's bits, its activation bits.
+
+    Args:
+        space: The space to add to.
+        scope: Gives groups and schemes; a group of one possible scheme has no `scheme_GROUP`.
+    """
+    choices = [CHOICES[name] for name in scope.schemes]
+    acting = [choice.name for choice in choices if choice.chooses_act_bits]
+    for group in scope.groups:
+        own = {c.name: c.parameter(group.name) for c in choices if c.parameter is not None}
+        act_bits = (
+            [Integer(f"act_bits_{group.name}", (2, 8), default=8, meta={"technique": "schemes"})] if acting else []
+        )
+        space.add(*own.values(), *act_bits)
+        if len(choices) == 1:
+            continue
+        # Equal weights: which scheme is good is what the search is for.
+        scheme = Categorical(f"scheme_{group.name}", list(scope.schemes), meta={"technique": "schemes"})
+        space.add(scheme)
+        space.add(EqualsCondition(parameter, scheme, name) for name, parameter in own.items())
+        space.add(InCondition(parameter, scheme, acting) for parameter in act_bits)
+
+
+def scheme_name(values: Values, group: str, scope: Scope) -> str:
+    """Name of what a group is in a configuration."""
+    return str(values[f"scheme_{group}"]) if len(scope.schemes) > 1 else scope.schemes[0]
+
+
+def group_schemes(values: Values, scope: Scope) -> tuple[tuple[LayerKey, Scheme], ...]:
+    """Return the schemes of a configuration by layer key, one key for all layers where they share one."""
+    chosen = [
+        (group, CHOICES[scheme_name(values, group.name, scope)].scheme(values, group.name)) for group in scope.groups
+    ]
+    first = chosen[0][1]
+    if first is not None and all(scheme == first for _, scheme in chosen):
+        return (("*", first),)
+    return tuple((key, scheme) for group, scheme in chosen if scheme is not None for key in group.keys)
