@@ -5,7 +5,7 @@ from typing import get_args
 from hypothesis import strategies as st
 
 from greenshift.design import Design, Distillation, Optimization, OptimizerName, Pruning, Recipe, ScheduleName
-from greenshift.schemes import Binary, Depth, Shift, Ternary, Uniform
+from greenshift.schemes import Binary, Depth, PowerOfTwo, Shift, Ternary, Uniform
 
 shifts = st.builds(
     Shift,
@@ -20,7 +20,14 @@ ternaries = st.builds(Ternary, st.integers(2, 8), st.floats(0, 1, exclude_max=Tr
 uniforms = st.builds(
     Uniform, st.integers(2, 8), st.integers(2, 8), st.booleans(), st.sampled_from(["range", "learned"])
 )
-schemes = st.one_of(shifts, uniforms, ternaries, st.builds(Binary, st.integers(2, 8)))
+powers_of_two = st.builds(
+    lambda width, *rest: PowerOfTwo(width[0], terms=width[1], act_bits=rest[0], scale=rest[1], step=rest[2]),
+    st.sampled_from([(2, 1), (3, 1), (4, 1), (4, 2), (5, 2), (6, 2), (7, 2)]),
+    st.integers(2, 8),
+    st.sampled_from(["mse", "max"]),
+    st.sampled_from(["range", "learned"]),
+)
+schemes = st.one_of(shifts, uniforms, ternaries, powers_of_two, st.builds(Binary, st.integers(2, 8)))
 depths = st.builds(Depth, st.integers(0, 200), st.sampled_from(["output", "input"]))
 keys = st.one_of(depths, st.sampled_from(["*", "conv1", "layer*.conv?", "features.0"]))
 optimizations = st.builds(

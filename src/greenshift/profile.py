@@ -17,7 +17,7 @@ class LayerProfile:
             multiplies integers, `shift` shifts an integer activation.
         input_shape: Shape of the input without the batch dimension.
         output_shape: Shape of the output without the batch dimension.
-        macs: Multiply-accumulates (0 for elementwise layers).
+        macs: Multiply-accumulates (0 for elementwise layers); a weight that is a sum of two powers takes two.
         ops: Simple operations that are not multiply-accumulates.
         weights: Number of stored weights, biases not included.
         weight_bits: Bits of one stored weight.

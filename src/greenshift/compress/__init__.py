@@ -2,15 +2,17 @@
 
 from greenshift.compress.calibration import calibrate, reestimate_batch_norm
 from greenshift.compress.convert import ConversionReport, LayerReport, convert, weighted_layers
+from greenshift.compress.power_of_two import refit_windows
 from greenshift.compress.profiling import profile
 from greenshift.compress.prune import apply_masks, planned_sparsity, prune, sparsity_of
-from greenshift.schemes import Binary, Depth, Shift, Ternary, Uniform
+from greenshift.schemes import Binary, Depth, PowerOfTwo, Shift, Ternary, Uniform
 
 __all__ = [
     "Binary",
     "ConversionReport",
     "Depth",
     "LayerReport",
+    "PowerOfTwo",
     "Shift",
     "Ternary",
     "Uniform",
@@ -21,6 +23,7 @@ __all__ = [
     "profile",
     "prune",
     "reestimate_batch_norm",
+    "refit_windows",
     "sparsity_of",
     "weighted_layers",
 ]

@@ -11,12 +11,13 @@ import torch
 from torch import nn
 
 from greenshift.compress.binary import BinaryConv2d, BinaryLinear
+from greenshift.compress.power_of_two import PowerOfTwoConv2d, PowerOfTwoLinear, load_power_of_two_weight
 from greenshift.compress.shift import ShiftConv2d, ShiftLinear, load_float_weight
 from greenshift.compress.ternary import TernaryConv2d, TernaryLinear, load_ternary_weight
 from greenshift.compress.uniform import UniformConv2d, UniformLinear, start_weight_step
 from greenshift.errors import InputError
 from greenshift.profile import Arithmetic
-from greenshift.schemes import Binary, Scheme, Shift, Ternary, Uniform
+from greenshift.schemes import Binary, PowerOfTwo, Scheme, Shift, Ternary, Uniform
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Storage:
         act_bits: Bits of an input activation.
         weight_levels: Number of different exponents of a weight, 0 if it has none.
         per_channel: Whether a scale of integers is stored per output channel, or once.
+        window_bytes: Bytes of an exponent that is stored per output channel, 0 if there is none.
+        terms: Multiply-accumulates that one weight takes.
     """
 
     arithmetic: Arithmetic
@@ -36,6 +39,8 @@ class Storage:
     act_bits: int
     weight_levels: int = 0
     per_channel: bool = True
+    window_bytes: int = 0
+    terms: int = 1
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,11 @@ def _uniform_storage(scheme: Uniform) -> Storage:
     return Storage("int", scheme.weight_bits, scheme.act_bits, per_channel=scheme.per_channel)
 
 
+def _power_of_two_storage(scheme: PowerOfTwo) -> Storage:
+    bits = scheme.weight_bits, scheme.act_bits
+    return Storage("shift", *bits, scheme.exponents, window_bytes=1, terms=scheme.terms)
+
+
 def _shift_storage(scheme: Shift) -> Storage:
     return Storage("shift", scheme.weight_bits, scheme.act_bits, 1 - scheme.min_exponent)
 
@@ -90,6 +100,13 @@ def _shift_zeros(scheme: Shift) -> str | None:
 
 _HANDLERS: dict[type, Handler] = {
     Binary: Handler(BinaryConv2d, BinaryLinear, _copy_weight, lambda s: Storage("int", 1, s.act_bits)),
+    PowerOfTwo: Handler(
+        PowerOfTwoConv2d,
+        PowerOfTwoLinear,
+        load_power_of_two_weight,
+        _power_of_two_storage,
+        lambda _: "weight",
+    ),
     Shift: Handler(ShiftConv2d, ShiftLinear, load_float_weight, _shift_storage, _shift_zeros),
     Ternary: Handler(
         TernaryConv2d,

@@ -189,8 +189,9 @@ def _elementwise(step: Step, ops: int, parameter_bytes: int) -> LayerProfile:
 def _weighted(step: Step, storage: Storage, sparsity: float) -> LayerProfile:
     outputs = step.output_shape[0] if step.kind == "conv" else step.output_shape[-1]
     positions = math.prod(step.output_shape) // outputs
-    # A float scale per output channel, or one, is what an integer grid needs; powers of two need none.
-    scale_bytes = 4 * (outputs if storage.per_channel else 1) if storage.arithmetic == "int" else 0
+    # A float scale per output channel, or one, is what an integer grid needs; powers of two at most an exponent.
+    grids = outputs if storage.per_channel else 1
+    scale_bytes = 4 * grids if storage.arithmetic == "int" else storage.window_bytes * grids
     bias_bytes = _BIAS_BYTES * outputs if step.bias else 0
     return LayerProfile(
         step.name,
@@ -198,7 +199,7 @@ def _weighted(step: Step, storage: Storage, sparsity: float) -> LayerProfile:
         storage.arithmetic,
         step.input_shape,
         step.output_shape,
-        positions * step.weights,
+        positions * step.weights * storage.terms,
         weights=step.weights,
         weight_bits=storage.weight_bits,
         act_bits=storage.act_bits,

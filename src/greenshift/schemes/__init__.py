@@ -6,6 +6,7 @@ which builds the layer, lives in `greenshift.compress`; its costs in the layer's
 
 from greenshift.schemes.base import Depth, LayerKey, Scheme, parse_key, register, scheme_from_json, scheme_to_json
 from greenshift.schemes.binary import Binary
+from greenshift.schemes.power_of_two import PowerOfTwo
 from greenshift.schemes.shift import Shift
 from greenshift.schemes.ternary import Ternary
 from greenshift.schemes.uniform import Uniform
@@ -14,6 +15,7 @@ __all__ = [
     "Binary",
     "Depth",
     "LayerKey",
+    "PowerOfTwo",
     "Scheme",
     "Shift",
     "Ternary",

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from greenshift.compress.calibration import reestimate_batch_norm
+from greenshift.compress.power_of_two import refit_windows
 from greenshift.compress.prune import apply_masks, prune
 from greenshift.compress.shift import add_shift_decay
 from greenshift.data import Dataset, ImageSet, batches, evaluation_batches, normalise
@@ -22,6 +23,7 @@ from greenshift.train.distillation import Loss, check_teacher, make_loss
 from greenshift.train.optimizers import build_optimizer, learning_rate
 
 _PRUNINGS_PER_EPOCH = 10
+_WINDOWS_FOLLOW = 0.3  # share of the recipe's epochs after which windows of powers of two are frozen
 
 
 class DivergedError(RuntimeError):
@@ -136,6 +138,8 @@ def _train_epoch(
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     steps = max(1, math.ceil(len(training.train.labels) / recipe.batch_size))
+    if epoch < _WINDOWS_FOLLOW * recipe.epochs:
+        refit_windows(model)
     model.train()
     total_loss, wrong, seen, lr = 0.0, 0, 0, 0.0
     source = batches(training.train, recipe.batch_size, generator=generator, augment=recipe.augment)

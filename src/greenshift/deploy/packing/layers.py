@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from greenshift.compress.affine import ActivationRange, along_outputs
 from greenshift.compress.binary import BinaryConv2d, BinaryLinear, binary_codes
 from greenshift.compress.learned import LearnedRange
+from greenshift.compress.power_of_two import PowerOfTwoConv2d, PowerOfTwoLinear, power_of_two_codes
 from greenshift.compress.rounding import fixed_point, fixed_point_bounds, ps_weight, q_weight
 from greenshift.compress.shift import ShiftConv2d, ShiftLinear
 from greenshift.compress.ternary import TernaryConv2d, TernaryLinear, ternary_codes
@@ -27,7 +28,7 @@ SHIFT5 = Storage("shift", 5)
 _LEVELS = {SHIFT4: 7, SHIFT5: 14}
 _KNOWN = (
     *(nn.Conv2d, nn.Linear, ShiftConv2d, ShiftLinear, UniformConv2d, UniformLinear),
-    *(TernaryConv2d, TernaryLinear, BinaryConv2d, BinaryLinear),
+    *(TernaryConv2d, TernaryLinear, BinaryConv2d, BinaryLinear, PowerOfTwoConv2d, PowerOfTwoLinear),
 )
 
 
@@ -86,6 +87,8 @@ def codes(layer: nn.Conv2d | nn.Linear, name: str, *, allow_rounding: bool) -> C
     if isinstance(layer, BinaryConv2d | BinaryLinear):
         values, scale = binary_codes(layer)
         return Codes(values.double(), scale.double(), BINARY, "binary")
+    if isinstance(layer, PowerOfTwoConv2d | PowerOfTwoLinear):
+        return _power_of_two_codes(layer)
     return Codes(*_uniform_codes(weight, range_step(weight, 8, per_channel=True), 8), INT8, None)
 
 
@@ -138,6 +141,14 @@ def _uniform_codes(weight: Tensor, step: Tensor, bits: int) -> tuple[Tensor, Ten
     top = 2 ** (bits - 1) - 1
     values = (weight / step).round().clamp(-top, top)
     return values.double(), step.flatten().expand(len(weight)).double()
+
+
+def _power_of_two_codes(layer: PowerOfTwoConv2d | PowerOfTwoLinear) -> Codes:
+    scheme = layer.scheme
+    values, scale = power_of_two_codes(layer)
+    storage = INT8 if scheme.terms > 1 else TERNARY if scheme.exponents == 1 else SHIFT4
+    word = f"power of two, {scheme.weight_bits}-bit" + (", two terms" if scheme.terms > 1 else "")
+    return Codes(values.double(), scale.double(), storage, word)
 
 
 def _shift_codes(weight: Tensor, scheme: Shift, name: str, allow_rounding: bool) -> Codes:

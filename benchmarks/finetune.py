@@ -1,0 +1,153 @@
+"""Fine-tune compressed ResNet20s from a float checkpoint and report their CIFAR-10 test accuracy.
+
+All 50,000 training images, random crop and flip, SGD with Nesterov momentum, cosine with 5 % warm-up; batch norms
+are re-estimated at the end. With `--teacher-checkpoint` (a ResNet56) every design is distilled.
+`POS1-scratch` and `POS2-scratch` are the paper's two points trained by the paper's recipe instead, and
+`--list` names all designs. One JSON line per run; runs already in the output file are skipped, so that a cut run
+goes on.
+
+    python benchmarks/finetune.py --checkpoint resnet20-12fca82f.th --out docs/results/finetune.jsonl
+"""
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from finetune_designs import DESIGNS, PAPER, Start
+from greenshift.compress import calibrate
+from greenshift.data import batches, load_dataset, normalise
+from greenshift.design import Distillation, Optimization, Recipe
+from greenshift.models import build_model, load_weights
+from greenshift.networks import load_splits, profile_design, train_design
+from greenshift.records import DataChoice
+from greenshift.train import Training, choose_compute, error_rate, reestimate_normalisation
+from greenshift.train.answers import KeptAnswers
+
+CALIBRATION_BATCHES = 20
+
+
+def recipe_of(start: Start, args: argparse.Namespace) -> Recipe:
+    """Recipe of a fine-tuning."""
+    optimization = Optimization(
+        "SGD",
+        args.lr or start.lr,
+        0.9,
+        start.weight_decay if args.weight_decay is None else args.weight_decay,
+        "cosine",
+        0.05,
+        nesterov=True,
+    )
+    distillation = Distillation(args.temperature, args.teacher_weight) if args.teacher_checkpoint else None
+    return Recipe(args.epochs, args.batch, optimization, "crop-flip", args.label_smoothing, distillation)
+
+
+def float_network(backbone: str, checkpoint: Path) -> nn.Module:
+    """Return a float network with the weights of a file."""
+    model = build_model(backbone, num_classes=10, in_channels=3, image_size=32)
+    load_weights(model, checkpoint)
+    return model
+
+
+def calibrated(model: nn.Module, training: Training) -> None:
+    """Fit a network to augmented training images without training it."""
+    generator = torch.Generator().manual_seed(training.seed)
+    source = batches(training.train, training.recipe.batch_size, generator=generator, augment="crop-flip")
+    raw = torch.cat([images for (images, _), _ in zip(source, range(CALIBRATION_BATCHES), strict=False)])
+    images = normalise(raw.to(training.compute.device), training.dataset.mean, training.dataset.std)
+    calibrate(model, images, batches=CALIBRATION_BATCHES)
+
+
+def run(name: str, seed: int, args: argparse.Namespace, teacher: nn.Module | None) -> dict[str, object]:
+    """Train one design with one seed: `POS1-scratch` by the paper's recipe, all others from the checkpoint."""
+    data = DataChoice("cifar10", args.data_dir, seed=seed)
+    dataset, splits = load_splits(data)
+    point, _, scratch = name.partition("-")
+    resume = args.out.with_name(f"{name}-{seed}.safetensors")
+    if scratch and point in PAPER:
+        chosen, init, teacher = PAPER[point](), None, None
+        epochs = min(args.scratch_epochs or chosen.recipe.epochs, chosen.recipe.epochs)
+    else:
+        start = DESIGNS[name]
+        chosen = dataclasses.replace(start.design, recipe=recipe_of(start, args))
+        init = float_network("resnet20", args.checkpoint).state_dict() if start.pretrained else None
+        epochs = args.epochs if start.trained else 0
+    if epochs == 0:
+        chosen, teacher = (
+            dataclasses.replace(chosen, recipe=dataclasses.replace(chosen.recipe, distillation=None)),
+            None,
+        )
+    model, training, curve = train_design(
+        chosen, data, epochs=epochs, seed=seed, final=True, init=init, checkpoint=resume, teacher=teacher
+    )
+    plain = None
+    if epochs == 0:
+        calibrated(model, training)
+    else:
+        plain = 1 - error_rate(model, dataset, splits.test, training.compute)
+        reestimate_normalisation(model, training)
+    profile = profile_design(chosen, data)
+    resume.unlink(missing_ok=True)
+    return {
+        "design": name,
+        "seed": seed,
+        "epochs": epochs,
+        "recipe": chosen.to_json()["recipe"],
+        "teacher": None if teacher is None else "resnet56",
+        "test_accuracy": plain,
+        "test_accuracy_after_bn_reestimation": 1 - error_rate(model, dataset, splits.test, choose_compute("float32")),
+        "macs": profile.macs,
+        "size_bytes": profile.size_bytes,
+        "train_loss": [round(epoch.train_loss, 4) for epoch in curve],
+        "seconds": round(sum(epoch.wall_s for epoch in curve), 1),
+        "threads": torch.get_num_threads(),
+        "precision": training.compute.precision,
+    }
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checkpoint", type=Path, required=True, help="float ResNet20")
+    parser.add_argument("--teacher-checkpoint", type=Path, help="float ResNet56 to distil from")
+    parser.add_argument("--temperature", type=float, default=4.0)
+    parser.add_argument("--teacher-weight", type=float, default=0.5)
+    parser.add_argument("--data-dir", default=None)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--designs", default="Q5,Q4,Q3,PS5,PS4,POS1,POS2,POS1-scratch,POS2-scratch")
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--lr", type=float, default=None, help="instead of the design's")
+    parser.add_argument("--scratch-epochs", type=int, default=None, help="instead of the paper's 67 and 91")
+    parser.add_argument("--weight-decay", type=float, default=None, help="instead of the design's")
+    parser.add_argument("--label-smoothing", type=float, default=0.0)
+    parser.add_argument("--threads", type=int, default=1)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run all designs and seeds that are not in the output yet."""
+    args = parse()
+    torch.set_num_threads(args.threads)
+    load_dataset("cifar10", args.data_dir)
+    teacher = None
+    if args.teacher_checkpoint:
+        answers = args.out.with_suffix(".answers.sqlite")
+        teacher = KeptAnswers(float_network("resnet56", args.teacher_checkpoint), answers)
+    done = set()
+    if args.out.exists():
+        done = {(row["design"], row["seed"]) for row in map(json.loads, args.out.read_text().splitlines())}
+    for seed in map(int, args.seeds.split(",")):
+        for name in args.designs.split(","):
+            if (name, seed) not in done:
+                row = json.dumps(run(name, seed, args, teacher))
+                with args.out.open("a") as file:
+                    file.write(row + "\n")
+
+
+if __name__ == "__main__":
+    main()
