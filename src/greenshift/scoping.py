@@ -10,19 +10,10 @@ from greenshift.space import Scope, layer_groups
 from greenshift.space.full import narrowest_width, usable_patterns
 from greenshift.space.scheme_choices import CHOICES
 from greenshift.space.techniques import TECHNIQUES, check_techniques
-from greenshift.targets import Capabilities, Target, capabilities
+from greenshift.targets import Target, capabilities, energy_over_int8
 
 # Energies closer than this are the same: cost models are not that fine.
 _SAME = 0.995
-# What the cost model is asked about each scheme: one ordinary convolution stored so.
-_STORED = {
-    "int8": "int8",
-    "lowbit": "int4",
-    "shift": "shift4",
-    "ternary": "ternary",
-    "binary": "binary",
-    "float": "float32",
-}
 
 
 @dataclass(frozen=True)
@@ -40,42 +31,45 @@ class Verdict:
     reason: str
 
 
-def judge_scheme(name: str, can: Capabilities) -> Verdict:
-    """Say what one value of `scheme_GROUP` is worth on a target.
+def judge_scheme(name: str, target: Target) -> Verdict:
+    """Say what one value of `scheme_GROUP` is worth on a target, by the energy of an ordinary convolution.
 
     Int8 is held against float32, everything else against int8.
 
     Args:
         name: The value.
-        can: What the target can do.
+        target: The device.
     """
-    if can.energy_over_int8["int8"] is None:
-        return Verdict(True, None, "the target's table has no energies")
-    ratio = can.energy_over_int8[_STORED[name]]
-    if ratio is None:
-        return Verdict(False, False, f"no kernel runs {_STORED[name]} layers")
+    if energy_over_int8(target, *CHOICES["int8"].stored) is None:
+        return Verdict(True, None, "the target has no energies")
+    choice = CHOICES[name]
+    arithmetic, bits, act_bits, _ = most = choice.most or choice.stored
+    if energy_over_int8(target, *most) is None:
+        return Verdict(False, False, f"no kernel runs {arithmetic} layers of {bits}-bit weights")
+    ratio = energy_over_int8(target, *choice.stored)
     if name == "int8":
-        float32 = can.energy_over_int8["float32"]
-        words = "float32 does not run" if float32 is None else f"{1 / float32:.2f} of the energy of float32"
+        float32 = energy_over_int8(target, *CHOICES["float"].stored)
+        words = "float32 does not run" if float32 is None else f"int8 takes {1 / float32:.2f} of float32's energy"
         return Verdict(True, float32 is None or 1 / float32 < _SAME, words)
-    words = f"{_STORED[name]} takes {ratio:.2f} of the energy of int8"
-    if name == "binary" and not can.popcount:
-        words += ", without a popcount kernel"
-    return Verdict(True, ratio < _SAME, words)
+    words = f"{name} of {choice.stored[1]}-bit weights takes {ratio:.2f} of int8's energy"
+    if name == "binary" and not capabilities(target).popcount:
+        words += f" with {act_bits}-bit activations and no popcount kernel"
+    return Verdict(True, ratio is not None and ratio < _SAME, words)
 
 
-def _judge_schemes(technique: str, can: Capabilities) -> Verdict:
-    verdicts = [judge_scheme(name, can) for name in TECHNIQUES[technique].schemes]
+def _judge_schemes(technique: str, target: Target) -> Verdict:
+    verdicts = [judge_scheme(name, target) for name in TECHNIQUES[technique].schemes]
     reasons = dict.fromkeys(verdict.reason for verdict in verdicts)
     profits = None if verdicts[0].profits is None else any(verdict.profits for verdict in verdicts)
     return Verdict(any(verdict.runs for verdict in verdicts), profits, "; ".join(reasons))
 
 
-def _judge_prune(can: Capabilities) -> Verdict:
-    return Verdict(True, can.sparsity, "zeros are skipped" if can.sparsity else "zeros cost as much as other weights")
+def _judge_prune(target: Target) -> Verdict:
+    skips = capabilities(target).sparsity
+    return Verdict(True, skips, "zeros are skipped" if skips else "zeros cost as much as other weights")
 
 
-_JUDGES: Mapping[str, Callable[[Capabilities], Verdict]] = {
+_JUDGES: Mapping[str, Callable[[Target], Verdict]] = {
     "prune": _judge_prune,
     "distill": lambda _: Verdict(True, True, "accuracy from training alone: the network that runs is the same"),
     "compact": lambda _: Verdict(True, True, "fewer multiply-accumulates and fewer bytes"),
@@ -83,15 +77,15 @@ _JUDGES: Mapping[str, Callable[[Capabilities], Verdict]] = {
 }
 
 
-def judge(technique: str, can: Capabilities) -> Verdict:
+def judge(technique: str, target: Target) -> Verdict:
     """Say what a technique is worth on a target.
 
     Args:
         technique: Its name.
-        can: What the target can do.
+        target: The device.
     """
     judge_it = _JUDGES.get(technique)
-    return _judge_schemes(technique, can) if judge_it is None else judge_it(can)
+    return _judge_schemes(technique, target) if judge_it is None else judge_it(target)
 
 
 def study_scope(config: StudyConfig, profile: NetworkProfile, target: Target) -> Scope | None:
@@ -111,7 +105,6 @@ def study_scope(config: StudyConfig, profile: NetworkProfile, target: Target) ->
     if config.space != "full":
         return None
     check_techniques(config.techniques)
-    can = capabilities(target)
     missing = _missing(config)
     for name in config.techniques:
         if name in missing:
@@ -121,8 +114,8 @@ def study_scope(config: StudyConfig, profile: NetworkProfile, target: Target) ->
     idle: dict[str, str] = {}
     for name in asked:
         if name not in left_out and not TECHNIQUES[name].schemes:
-            _sort_out(name, judge(name, can), named=name in config.techniques, left_out=left_out, idle=idle)
-    schemes = _schemes(config, asked, can, left_out, idle)
+            _sort_out(name, judge(name, target), named=name in config.techniques, left_out=left_out, idle=idle)
+    schemes = _schemes(config, asked, target, left_out, idle)
     if "prune" in asked and schemes == ("binary",):
         left_out["prune"] = "binary weights have no zero"
     groups = layer_groups(profile)
@@ -162,7 +155,7 @@ def _sort_out(name: str, verdict: Verdict, *, named: bool, left_out: dict[str, s
 
 
 def _schemes(
-    config: StudyConfig, asked: list[str], can: Capabilities, left_out: dict[str, str], idle: dict[str, str]
+    config: StudyConfig, asked: list[str], target: Target, left_out: dict[str, str], idle: dict[str, str]
 ) -> tuple[str, ...]:
     """Return what a group can be; what is left out, techniques without any scheme included, is added to `left_out`."""
     stores = {"size_bytes", "peak_memory_bytes"} & set(config.objectives) or config.max_size or config.max_memory
@@ -171,7 +164,7 @@ def _schemes(
         if choice.technique is None or choice.technique in asked:
             # Float32 and int8 are what everything is held against.
             wanted = bool(stores) or choice.name in ("float", "int8")
-            verdict = judge_scheme(choice.name, can)
+            verdict = judge_scheme(choice.name, target)
             if verdict.runs and wanted:
                 schemes.append(choice.name)
                 continue

@@ -5,7 +5,7 @@ from typing import Any
 import typer
 
 from greenshift.cli.output import JSON_OPTION, next_step, print_json, print_table
-from greenshift.targets import Capabilities, capabilities, load_target, target_names
+from greenshift.targets import Target, load_target, target_names
 
 
 def add_to(app: typer.Typer) -> None:
@@ -21,7 +21,7 @@ def techniques(
     from greenshift.space.techniques import TECHNIQUES, parameters
 
     loaded = [load_target(name) for name in ((target,) if target else target_names())]
-    devices = {found.name: capabilities(found) for found in loaded}
+    devices = {found.name: found for found in loaded}
     if as_json:
         print_json([_described(name, devices) for name in TECHNIQUES])
         return
@@ -35,12 +35,12 @@ def techniques(
     next_step(f"greenshift search --space full --techniques {next(iter(TECHNIQUES))},prune")
 
 
-def _described(name: str, devices: dict[str, Capabilities]) -> dict[str, Any]:
+def _described(name: str, devices: dict[str, Target]) -> dict[str, Any]:
     from greenshift.scoping import judge
     from greenshift.space.techniques import TECHNIQUES, parameters
 
     technique = TECHNIQUES[name]
-    verdicts = {device: judge(name, can) for device, can in devices.items()}
+    verdicts = {device: judge(name, found) for device, found in devices.items()}
     return {
         "name": name,
         "summary": technique.summary,
@@ -54,10 +54,10 @@ def _described(name: str, devices: dict[str, Capabilities]) -> dict[str, Any]:
     }
 
 
-def _profit(name: str, devices: dict[str, Capabilities]) -> str:
+def _profit(name: str, devices: dict[str, Target]) -> str:
     from greenshift.scoping import judge
 
-    verdicts = {device: judge(name, can) for device, can in devices.items()}
+    verdicts = {device: judge(name, found) for device, found in devices.items()}
     if len(verdicts) == 1:
         return next(iter(verdicts.values())).reason
     paying = [device for device, verdict in verdicts.items() if verdict.profits]

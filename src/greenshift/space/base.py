@@ -68,7 +68,7 @@ class SearchSpace:
                 allowed; the message names it, the value and what is allowed.
         """
         self._check_names(configuration)
-        values = {name: self._legal(name, value) for name, value in configuration.items()}
+        values = {name: _legal(self.configspace[name], value) for name, value in configuration.items()}
         try:
             checked = Configuration(self.configspace, values=values)
         except ActiveHyperparameterNotSetError as error:
@@ -124,18 +124,17 @@ class SearchSpace:
             InputError: If a hyperparameter is unknown or has a value that is not allowed.
         """
         self._check_names(configuration)
-        given = {name: self._legal(name, value) for name, value in configuration.items()}
+        given = {name: _legal(self.configspace[name], value) for name, value in configuration.items()}
         defaults = {name: hyperparameter.default_value for name, hyperparameter in self.configspace.items()}
         try:
             return self.validate(dict(deactivate_inactive_hyperparameters({**defaults, **given}, self.configspace)))
         except (ForbiddenValueError, IllegalValueError) as error:
             raise InputError("configuration: " + " ".join(str(error).split())) from error
 
-    def _legal(self, name: str, value: Any) -> Any:
+    def _check_reason(self, name: str, value: Any) -> None:
         reason = self.reasons.get(f"{name}={value}")
         if reason is not None:
             raise InputError(f"configuration: {name} cannot be {value!r}: {reason}; choose another value")
-        return _legal(self.configspace[name], value)
 
     def _inactive(self, name: str) -> str:
         conditions = " and ".join(
@@ -146,7 +145,8 @@ class SearchSpace:
 
     def _check_names(self, configuration: Mapping[str, Any]) -> None:
         known = list(self.configspace)
-        for name in configuration:
+        for name, value in configuration.items():
+            self._check_reason(name, value)
             if name == self.fidelity:
                 raise InputError(f"configuration: '{name}' is the fidelity of this study and not searched; remove it")
             if name not in known:

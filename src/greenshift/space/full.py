@@ -91,8 +91,8 @@ def usable_patterns(groups: tuple[LayerGroup, ...], narrowest: float) -> tuple[t
     for pattern in PATTERNS:
         size = 0 if pattern == UNSTRUCTURED else int(pattern.partition(":")[2])
         if few.inputs * narrowest < size:
-            at = "" if few.inputs < size else f" at width {narrowest:g}"
-            inputs = f"{few.inputs * narrowest:g} input{'s' if few.inputs * narrowest != 1 else ''} per output{at}"
+            at = "" if few.inputs < size else f" at the least width, {narrowest:g}, too few"
+            inputs = f"{few.inputs} input{'s' * (few.inputs != 1)} per output{at}"
             left_out[pattern] = f"it needs {size} inputs per output, and a layer of {few.name} has {inputs}"
     return tuple(pattern for pattern in PATTERNS if pattern not in left_out), left_out
 

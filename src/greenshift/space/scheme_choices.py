@@ -7,9 +7,12 @@ from typing import Any
 from ConfigSpace import Categorical, ConfigurationSpace, EqualsCondition, InCondition, Integer
 from ConfigSpace.hyperparameters import Hyperparameter
 
-from greenshift.schemes import Binary, LayerKey, Scheme, Shift, Ternary, Uniform
+from greenshift.profile import Arithmetic
+from greenshift.schemes import Binary, LayerKey, PowerOfTwo, Scheme, Ternary, Uniform
 from greenshift.space.scope import Scope
 
+_ONE_TERM_BITS = 4  # more exponents are below what rounding to a power of two loses; a second term is not
+Stored = tuple[Arithmetic, int, int, int]
 Values = Mapping[str, Any]
 Parameter = Hyperparameter[Any, Any]
 
@@ -20,6 +23,11 @@ class SchemeChoice:
 
     Attributes:
         name: The value.
+        stored: How its layers are stored with the default bits: what a multiply-accumulate is, bits of a weight,
+            bits of an activation, and different exponents of a weight. Compared with int8, it says what the choice
+            saves on a target.
+        most: The same with the most bits that the choice can have, or None if they are the same: what a target has to
+            be able to run.
         technique: The technique that brings it, None for float layers.
         parameter: Makes the hyperparameter that only this choice has, None if it has none.
         scheme: Makes the scheme of a group from a configuration; None leaves the layers as they are.
@@ -27,6 +35,8 @@ class SchemeChoice:
     """
 
     name: str
+    stored: Stored
+    most: Stored | None
     technique: str | None
     parameter: Callable[[str], Parameter] | None
     scheme: Callable[[Values, str], Scheme | None]
@@ -42,25 +52,40 @@ def _lowbit(values: Values, group: str) -> Scheme:
 
 
 def _shift_bits(group: str) -> Parameter:
-    return Integer(f"shift_bits_{group}", (2, 5), default=4, meta={"technique": "shift"})
+    return Integer(f"shift_bits_{group}", (2, 7), default=4, meta={"technique": "shift"})
 
 
 def _shift(values: Values, group: str) -> Scheme:
-    act_bits = values[f"act_bits_{group}"]
-    return Shift("Q", values[f"shift_bits_{group}"], act_bits - act_bits // 2, act_bits // 2)
+    bits = values[f"shift_bits_{group}"]
+    terms = 1 if bits <= _ONE_TERM_BITS else 2
+    return PowerOfTwo(bits, values[f"act_bits_{group}"], terms, step="learned")
 
 
-CHOICES = {
-    choice.name: choice
-    for choice in (
-        SchemeChoice("int8", "uniform", None, lambda *_: Uniform(8, 8), chooses_act_bits=False),
-        SchemeChoice("lowbit", "uniform", _lowbit_bits, _lowbit),
-        SchemeChoice("shift", "shift", _shift_bits, _shift),
-        SchemeChoice("ternary", "ternary", None, lambda values, group: Ternary(values[f"act_bits_{group}"])),
-        SchemeChoice("binary", "binary", None, lambda values, group: Binary(values[f"act_bits_{group}"])),
-        SchemeChoice("float", None, None, lambda *_: None, chooses_act_bits=False),
-    )
-}
+def _int8(values: Values, group: str) -> Scheme:  # noqa: ARG001 - all choices are called alike
+    return Uniform(8, 8)
+
+
+def _ternary(values: Values, group: str) -> Scheme:
+    return Ternary(values[f"act_bits_{group}"])
+
+
+def _binary(values: Values, group: str) -> Scheme:
+    return Binary(values[f"act_bits_{group}"])
+
+
+def _float(values: Values, group: str) -> None:  # noqa: ARG001
+    return None
+
+
+_CHOICES = (
+    SchemeChoice("int8", ("int", 8, 8, 0), None, "uniform", None, _int8, chooses_act_bits=False),
+    SchemeChoice("lowbit", ("int", 4, 8, 0), ("int", 7, 8, 0), "uniform", _lowbit_bits, _lowbit),
+    SchemeChoice("shift", ("shift", 4, 8, 7), ("shift", 7, 8, 7), "shift", _shift_bits, _shift),
+    SchemeChoice("ternary", ("int", 2, 8, 0), None, "ternary", None, _ternary),
+    SchemeChoice("binary", ("int", 1, 8, 0), None, "binary", None, _binary),
+    SchemeChoice("float", ("float", 32, 32, 0), None, None, None, _float, chooses_act_bits=False),
+)
+CHOICES = {choice.name: choice for choice in _CHOICES}
 
 
 def add_schemes(space: ConfigurationSpace, scope: Scope) -> None:

@@ -12,7 +12,12 @@ from ConfigSpace import (
     Float,
     NotEqualsCondition,
 )
-from ConfigSpace.hyperparameters import CategoricalHyperparameter, OrdinalHyperparameter
+from ConfigSpace.hyperparameters import (
+    CategoricalHyperparameter,
+    FloatHyperparameter,
+    IntegerHyperparameter,
+    OrdinalHyperparameter,
+)
 
 from greenshift.design import Design, Distillation, Pruning
 from greenshift.errors import InputError
@@ -105,8 +110,13 @@ def _compact(values: Values, design: Design) -> Design:
 _TECHNIQUES = (
     Technique(
         "shift",
-        "weights are signed powers of two, so that multiplications become shifts",
-        ("Elhoushi et al., DeepShift, CVPRW 2021", "Hennig, Tornede, Lindauer, ICLR 2024 workshop"),
+        "weights are signed powers of two, or sums of two from 5 bits on, so that multiplications become shifts",
+        (
+            "Elhoushi et al., DeepShift, CVPRW 2021",
+            "Hennig, Tornede, Lindauer, ICLR 2024 workshop",
+            "Przewlocka-Rus et al., arXiv 2203.05025",
+            "Li, Dong, Wang, Additive Powers-of-Two Quantization, ICLR 2020",
+        ),
     ),
     Technique(
         "uniform",
@@ -187,4 +197,6 @@ def describe_values(hyperparameter: Parameter) -> str:
         return ", ".join(map(str, hyperparameter.choices))
     if isinstance(hyperparameter, OrdinalHyperparameter):
         return ", ".join(f"{step:g}" for step in hyperparameter.sequence)
-    return f"{hyperparameter.lower:g} to {hyperparameter.upper:g}"
+    if isinstance(hyperparameter, FloatHyperparameter | IntegerHyperparameter):
+        return f"{hyperparameter.lower:g} to {hyperparameter.upper:g}"
+    raise TypeError(f"hyperparameters of type {type(hyperparameter).__name__} have no rule here")

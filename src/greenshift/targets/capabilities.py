@@ -64,6 +64,25 @@ def capabilities(target: Target) -> Capabilities:
     )
 
 
+def energy_over_int8(
+    target: Target, arithmetic: Arithmetic, weight_bits: int, act_bits: int, weight_levels: int = 0
+) -> float | None:
+    """Energy of one ordinary 3x3 convolution relative to int8, None where the target cannot run it or has no energies.
+
+    Args:
+        target: The target.
+        arithmetic: What one multiply-accumulate is.
+        weight_bits: Bits of a stored weight.
+        act_bits: Bits of an activation.
+        weight_levels: Number of different exponents of a shift weight.
+    """
+    energy, base = (
+        _energy_j(layer, target)
+        for layer in (_probe(arithmetic, weight_bits, act_bits, weight_levels), _PROBES["int8"])
+    )
+    return None if energy is None or base is None else energy / base
+
+
 def memory_bytes(target: Target) -> dict[str, float | None]:
     """Memories of a target by name, nearest first; None for one without end. Empty where they are not modelled."""
     match target.model:
@@ -120,5 +139,4 @@ _PROBES = {
     "shift4": _probe("shift", 4, 8, 7),
     "shift5": _probe("shift", 5, 8, 15),
     "ternary": _probe("shift", 2, 8, 1),
-    "binary": _probe("int", 1, 8),
 }
