@@ -51,7 +51,8 @@ def cost(
     if tables is not None:
         _print_tables(title, {device.name: device.title for device in devices}, costs, as_json)
     elif as_json:
-        print_json({**costs[0].to_json(), "design": design.to_json()})
+        network = {name: value for name, value in design.to_json().items() if name != "recipe"}
+        print_json({**costs[0].to_json(), "design": network})
     else:
         bits = {layer.name: f"{layer.weight_bits}/{layer.act_bits}" for layer in profile.layers if layer.weights}
         _print_cost(title, costs[0], bits)
