@@ -77,5 +77,10 @@ DESIGNS: dict[str, Start] = {
     "shift3-max": Start(_inner(PowerOfTwo(3, scale="max")), lr=0.02),
     "ternary": Start(_inner(Ternary()), lr=0.03, weight_decay=3e-5),
     "binary-weights": Start(_inner(Binary()), lr=0.05, weight_decay=3e-5),
+    # Starts from nothing: there is no float checkpoint of this network.
+    "binary": Start(_inner(Binary(1), "birealnet20"), lr=0.1, weight_decay=0.0, pretrained=False),
+    "binary-plain": Start(_inner(Binary(1)), lr=0.05, weight_decay=0.0),
+    "channels-50": Start(Design("resnet20", pruning=Pruning(0.5, "channels", "one-shot")), lr=0.05),
+    "2:4": Start(Design("resnet20", pruning=Pruning(0.5, "2:4", keep_first=True)), lr=0.02),
     "unstructured-90": Start(Design("resnet20", pruning=Pruning(0.9)), lr=0.03),
 }

@@ -40,7 +40,11 @@ def test_the_digest_does_not_change_between_versions_by_accident():
         dataclasses.replace(FULL, backbone="resnet32"),
         dataclasses.replace(FULL, schemes=FULL.schemes[::-1]),
         dataclasses.replace(FULL, pruning=Pruning(0.5)),
+        dataclasses.replace(FULL, depth=0.5),
+        dataclasses.replace(FULL, blocks="separable"),
+        dataclasses.replace(FULL, resolution=16),
         dataclasses.replace(FULL, pruning=Pruning(0.5, "2:4")),
+        dataclasses.replace(FULL, pruning=Pruning(0.5, "channels", "one-shot")),
         dataclasses.replace(FULL, recipe=dataclasses.replace(FULL.recipe, epochs=11)),
         dataclasses.replace(FULL, schemes=((Depth(5, "input"), Shift("Q", 4, 8, 8)), FULL.schemes[1])),
     ],
@@ -82,7 +86,8 @@ def test_recipes_outside_their_range(fields):
         ({"sparsity": 0}, "above 0 and below 1, not 0"),
         ({"sparsity": 1}, "above 0 and below 1, not 1"),
         ({"sparsity": 0.5, "schedule": "linear"}, "'linear'"),
-        ({"sparsity": 0.5, "pattern": "channels"}, "N:M with N below M, not 'channels'"),
+        ({"sparsity": 0.5, "pattern": "filters"}, "N:M with N below M, not 'filters'"),
+        ({"sparsity": 0.5, "pattern": "channels"}, "channels are removed before the first step; set schedule"),
         ({"sparsity": 0.5, "pattern": "4:2"}, "N:M with N below M, not '4:2'"),
         ({"sparsity": 0.5, "pattern": "0:4"}, "N:M with N below M, not '0:4'"),
         ({"sparsity": 0.9, "pattern": "2:4"}, "2:4 is a sparsity of 0.5, not 0.9"),
@@ -98,6 +103,14 @@ def test_the_gradual_schedule_is_zhu_and_guptas():
     ramps = [Pruning(0.9).ramp(done) for done in (0, 0.125, 0.25, 0.375, 0.5, 0.75, 1)]
     assert ramps == [0, 37 / 64, 7 / 8, 63 / 64, 1, 1, 1]
     assert Pruning(0.9, schedule="one-shot").ramp(0) == 1
+
+
+def test_channels_are_cut_and_weights_are_masked():
+    channels, weights = Pruning(0.5, "channels", "one-shot"), Pruning(0.5)
+    cut, masked = (dataclasses.replace(FULL, pruning=pruning) for pruning in (channels, weights))
+    assert (cut.channel_pruning, cut.weight_pruning) == (channels, None)
+    assert (masked.channel_pruning, masked.weight_pruning) == (None, weights)
+    assert channels.group is None
 
 
 def test_json_without_pruning_is_that_of_older_designs():

@@ -15,7 +15,7 @@ from source_tree import Import, all_imports, imports_of, module_names
 # Lowest first. A part may import from the layers below its own, and within itself.
 LAYERS = (
     ("errors",),
-    ("amounts", "budget", "objectives", "pareto", "profile", "schemes", "toml_text"),
+    ("amounts", "budget", "compactness", "objectives", "pareto", "profile", "schemes", "toml_text"),
     ("design", "quantities"),
     ("config", "energy"),
     ("records",),
@@ -50,7 +50,7 @@ RANKS = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 
 # Slow to import, or optional: for torch-free modules inside functions only.
 HEAVY = {
-    *("torch", "torchvision", "timm", "pytorch_optimizer", "safetensors"),
+    *("torch", "torch_pruning", "torchvision", "timm", "pytorch_optimizer", "safetensors"),
     *("sklearn", "smac", "pymoo", "botorch", "gpytorch", "codecarbon", "PIL", "onnx", "onnxruntime"),
 }
 
@@ -66,6 +66,7 @@ DISTRIBUTIONS = {
     "PIL": "pillow",
     "sklearn": "scikit-learn",
     "pytorch_optimizer": "pytorch-optimizer",
+    "torch_pruning": "torch-pruning",
     "pynvml": "nvidia-ml-py",
 }
 

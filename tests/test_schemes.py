@@ -88,12 +88,15 @@ def test_a_ternary_outside_its_range(fields):
         Ternary(**fields)
 
 
-@pytest.mark.parametrize(
-    ("bits", "message"), [(1, "sign activations. is not supported yet; choose 2 to 8"), (0, "2 to 8"), (9, "2 to 8")]
-)
-def test_a_binary_outside_its_range(bits, message):
-    with pytest.raises(InputError, match=f"binary: act_bits.*{message}"):
-        Binary(act_bits=bits)
+@pytest.mark.parametrize("fields", [{"act_bits": 0}, {"act_bits": 9}, {"act_bits": 1, "sign_gradient": "steep"}])
+def test_a_binary_outside_its_range(fields):
+    with pytest.raises(InputError, match=f"binary: {list(fields)[-1]}"):
+        Binary(**fields)
+
+
+def test_the_usual_gradient_of_signs_leaves_no_trace_in_json():
+    assert scheme_to_json(Binary(1)) == {"scheme": "binary", "act_bits": 1}
+    assert scheme_from_json(scheme_to_json(Binary(1, "clipped"))) == Binary(1, "clipped")
 
 
 def test_depths_outside_their_range():

@@ -24,7 +24,7 @@ def convolution(arithmetic, weight_bits, act_bits, levels):
         weights=16 * 16 * 9,
         weight_bits=weight_bits,
         act_bits=act_bits,
-        output_bits=act_bits,
+        output_bits=8 if arithmetic == "binary" else act_bits,
         parameter_bytes=16 * 16 * 9 * weight_bits // 8,
         weight_levels=levels,
     )
@@ -65,8 +65,8 @@ def test_targets_differ():
 
 def test_what_does_not_pay_is_left_out_and_said_so():
     found = scope(target="cpu-vnni")
-    assert found.techniques == ("uniform", "compact")
-    assert found.schemes == ("int8", "float")
+    assert found.techniques == ("uniform", "binary", "compact")
+    assert found.schemes == ("int8", "sign", "float"), "bits are counted there; 8-bit activations gain nothing"
     assert found.left_out.keys() == {"lowbit", "shift", "ternary", "binary", "prune", "distill"}
     line = str(found)
     assert "\n" not in line

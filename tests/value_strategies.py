@@ -27,7 +27,8 @@ powers_of_two = st.builds(
     st.sampled_from(["mse", "max"]),
     st.sampled_from(["range", "learned"]),
 )
-schemes = st.one_of(shifts, uniforms, ternaries, powers_of_two, st.builds(Binary, st.integers(2, 8)))
+binaries = st.builds(Binary, st.integers(1, 8), st.sampled_from(["approx", "clipped"]))
+schemes = st.one_of(shifts, uniforms, ternaries, powers_of_two, binaries)
 depths = st.builds(Depth, st.integers(0, 200), st.sampled_from(["output", "input"]))
 keys = st.one_of(depths, st.sampled_from(["*", "conv1", "layer*.conv?", "features.0"]))
 optimizations = st.builds(
@@ -68,4 +69,7 @@ designs = st.builds(
     schemes=st.lists(st.tuples(keys, schemes), max_size=4).map(tuple),
     recipe=recipes,
     pruning=st.one_of(st.none(), prunings),
+    depth=st.floats(0.1, 4),
+    blocks=st.sampled_from(["dense", "separable", "bottleneck"]),
+    resolution=st.none() | st.integers(1, 64),
 )

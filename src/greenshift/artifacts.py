@@ -43,7 +43,7 @@ def save_artifact(path: Path, model: nn.Module, design: Design, dataset: Dataset
         path: File to write; its folder is made if needed.
         model: The network of the design.
         design: The design.
-        dataset: Gives classes and normalisation.
+        dataset: Gives classes, normalisation and image size: at the design's resolution, as the network was trained.
         extra: More JSON values for the description, such as test errors.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,7 @@ def load_network(
 
     Args:
         path: An artifact, or weights (safetensors or a torch state dict) of `backbone`.
-        shape: Classes and image size that it is wanted for.
+        shape: Classes and image size that it is wanted for; an artifact may ask for a smaller resolution of them.
         backbone: Model name; may be None for an artifact, which knows its own.
         asked: What the images of that shape are called in an error.
 
@@ -124,7 +124,8 @@ def load_network(
     if backbone not in (None, artifact.design.backbone):
         raise InputError(f"{path}: an artifact of {artifact.design.backbone}, not of {backbone}")
     about = artifact.description
-    if (len(about["classes"]), *about["shape"]) != (shape.num_classes, *shape.input):
+    taken = dataclasses.replace(shape, image_size=artifact.design.resolution or shape.image_size)
+    if (len(about["classes"]), *about["shape"]) != (shape.num_classes, *taken.input):
         there, here = ("x".join(map(str, size)) for size in (about["shape"], shape.input))
         raise InputError(
             f"{path}: made for {about['data']} images, {len(about['classes'])} classes of {there}; "
@@ -156,6 +157,12 @@ def load_teacher(
         raise InputError(f"teacher: {error}") from error
     if not isinstance(found, Artifact):
         return found.eval()
+    size = found.description["shape"][-1]
+    if size != shape.image_size:
+        raise InputError(
+            f"teacher: {path}: takes images of {size} pixels a side, and the student's have {shape.image_size}; "
+            "name one of the student's resolution"
+        )
     if classes is not None and found.description["classes"] != list(classes):
         raise InputError(
             f"teacher: {path}: trained on {found.description['data']}, whose classes have other names or another "
@@ -164,8 +171,12 @@ def load_teacher(
     return found.model
 
 
-def teacher_for(recipe: Recipe, teacher: TeacherFile | None, data: DataChoice) -> nn.Module | None:
+def teacher_for(
+    recipe: Recipe, teacher: TeacherFile | None, data: DataChoice, resolution: int | None = None
+) -> nn.Module | None:
     """Return the network that a recipe learns from in a study, None if it learns from the labels alone.
+
+    Student and teacher see the same images: at a design's resolution, so does the teacher.
 
     Raises:
         InputError: As `load_teacher`, or if the file is not what it was when the study began.
@@ -177,4 +188,4 @@ def teacher_for(recipe: Recipe, teacher: TeacherFile | None, data: DataChoice) -
             f"teacher: {teacher.path} has changed since the study began; restore it, or begin a study in another store"
         )
     classes = load_splits(data)[0].classes
-    return load_teacher(Path(teacher.path), image_shape(data), teacher.backbone, classes=classes)
+    return load_teacher(Path(teacher.path), image_shape(data, resolution), teacher.backbone, classes=classes)

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from greenshift.compactness import BlockName, check_compactness, compactness_from_json, compactness_to_json
 from greenshift.errors import InputError
 from greenshift.schemes import LayerKey, Scheme, parse_key, scheme_from_json, scheme_to_json
 
@@ -117,10 +118,12 @@ class Pruning:
             it has to be 1 - N/M, to 0.005.
         pattern: `unstructured` removes the weights of smallest magnitude wherever they are; `N:M`, such
             as `2:4`, leaves at most N of every M consecutive inputs of an output (Mishra et al.,
-            arXiv 2104.08378; Zhou et al., arXiv 2102.04010).
+            arXiv 2104.08378; Zhou et al., arXiv 2102.04010); `channels` takes whole channels out of the
+            network before its conversion, and `sparsity` is then the share of the backbone's
+            multiply-accumulates that go at least (`compress.channels`).
         schedule: `one-shot` prunes before the first step; `gradual` over the first half of
             `Recipe.epochs` by the cubic schedule of Zhu and Gupta (arXiv 1710.01878, equation 1), so
-            that a training that ends before has not reached the sparsity.
+            that a training that ends before has not reached the sparsity. Channels go one-shot.
         keep_first: Leave the first convolution whole.
         keep_last: Leave the last linear layer whole.
     """
@@ -137,19 +140,22 @@ class Pruning:
             raise InputError(f"pruning: sparsity must be above 0 and below 1, not {self.sparsity}")
         if self.schedule not in ("one-shot", "gradual"):
             raise InputError(f"pruning: schedule is 'one-shot' or 'gradual', not '{self.schedule}'")
-        if self.pattern == "unstructured":
+        if self.pattern == "channels" and self.schedule != "one-shot":
+            raise InputError("pruning: channels are removed before the first step; set schedule to 'one-shot'")
+        if self.pattern in ("unstructured", "channels"):
             return
         match = re.fullmatch(r"([1-9]\d*):([1-9]\d*)", self.pattern)
         if match is None or int(match[1]) >= int(match[2]):
-            raise InputError(f"pruning: pattern is 'unstructured' or N:M with N below M, not '{self.pattern}'")
+            known = "'unstructured', 'channels' or N:M with N below M"
+            raise InputError(f"pruning: pattern is {known}, not '{self.pattern}'")
         share = 1 - int(match[1]) / int(match[2])
         if abs(self.sparsity - share) > 0.005:
             raise InputError(f"pruning: {self.pattern} is a sparsity of {share:.4g}, not {self.sparsity}")
 
     @property
     def group(self) -> tuple[int, int] | None:
-        """N and M of the pattern, None if it is unstructured."""
-        if self.pattern == "unstructured":
+        """N and M of the pattern, None if it is another one."""
+        if self.pattern in ("unstructured", "channels"):
             return None
         kept, size = self.pattern.split(":")
         return int(kept), int(size)
@@ -175,6 +181,11 @@ class Design:
         schemes: Pairs of layer key and scheme; the first key that matches a layer decides.
         recipe: The training recipe.
         pruning: Weights to remove, or None; left out of the JSON form where there is none.
+        depth: Multiplier of the blocks in each stage of the backbone, at least one block stays.
+        blocks: What stands in place of the backbone's dense 3x3 convolutions but the first:
+            `separable` or `bottleneck` (`greenshift.models.compact`), or `dense` to keep them.
+        resolution: Height and width in pixels of the images that the network takes, at most the data's;
+            None for the data's own. Like `depth` and `blocks`, left out of the JSON form at its default.
     """
 
     backbone: str
@@ -182,6 +193,23 @@ class Design:
     schemes: tuple[tuple[LayerKey, Scheme], ...] = ()
     recipe: Recipe = field(default_factory=Recipe)
     pruning: Pruning | None = None
+    depth: float = 1.0
+    blocks: BlockName = "dense"
+    resolution: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check_compactness(self.depth, self.blocks, self.resolution)
+
+    @property
+    def channel_pruning(self) -> Pruning | None:
+        """The pruning, if it takes channels out of the float network."""
+        return self.pruning if self.pruning is not None and self.pruning.pattern == "channels" else None
+
+    @property
+    def weight_pruning(self) -> Pruning | None:
+        """The pruning, if it sets weights to zero, which takes masks."""
+        return None if self.channel_pruning else self.pruning
 
     def to_json(self) -> dict[str, Any]:
         """Return the design as a JSON object; `from_json` is the inverse."""
@@ -195,6 +223,7 @@ class Design:
             "recipe": recipe,
             # Designs without pruning keep the digests that they had before there was any.
             **({} if self.pruning is None else {"pruning": dataclasses.asdict(self.pruning)}),
+            **compactness_to_json(self.depth, self.blocks, self.resolution),
         }
 
     @staticmethod
@@ -219,6 +248,7 @@ class Design:
                 schemes=tuple(schemes),
                 recipe=Recipe(optimization=optimization, distillation=distillation, **recipe),
                 pruning=Pruning(**data["pruning"]) if data.get("pruning") is not None else None,
+                **compactness_from_json(data),
             )
         except (KeyError, TypeError) as error:
             raise InputError(f"design: {error} in {json.dumps(data)[:200]}") from error

@@ -41,7 +41,7 @@ def evaluate(task: Task, cpu_watts: float | None = None) -> Evaluation:
                 epochs=task.epochs,
                 seed=task.seed,
                 checkpoint=None if task.checkpoint is None else Path(task.checkpoint),
-                teacher=teacher_for(task.design.recipe, task.teacher, task.data),
+                teacher=teacher_for(task.design.recipe, task.teacher, task.data, task.design.resolution),
             )
             measured, kernel = _measured(model, training, task, cpu_watts)
             objectives = {name: _objective(name, {**modelled, **measured}, curve) for name in task.objectives}

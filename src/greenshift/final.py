@@ -72,11 +72,11 @@ def retrain(
         InputError: If the design distils and its teacher is missing or does not fit.
     """
     torch.set_num_threads(threads)
-    dataset, splits = load_splits(data)
+    dataset, splits = load_splits(data, design.resolution)
     about = {} if teacher is None or design.recipe.distillation is None else {"teacher_sha256": teacher.sha256}
     errors: list[float] = []
     with meter(cpu_watts) as metered:
-        learned_from = teacher_for(design.recipe, teacher, data)
+        learned_from = teacher_for(design.recipe, teacher, data, design.resolution)
         for seed in seeds:
             model, training, _ = train_design(design, data, epochs=epochs, seed=seed, final=True, teacher=learned_from)
             errors.append(error_rate(model, dataset, splits.test, training.compute))
@@ -104,7 +104,7 @@ def checkpoint_error(checkpoint: Path, model: str | None, data: DataChoice, thre
     """
     torch.set_num_threads(threads)
     found = load_network(checkpoint, image_shape(data), model, asked=data.name)
-    dataset, splits = load_splits(data)
+    dataset, splits = load_splits(data, found.design.resolution if isinstance(found, Artifact) else None)
     compute = choose_compute("float32")
     network = compute.place(found.model if isinstance(found, Artifact) else found)
     return error_rate(network, dataset, splits.test, compute), len(splits.test)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from greenshift.artifacts import Artifact, load_artifact
-from greenshift.data import load_dataset, normalise
+from greenshift.data import load_dataset, normalise, resized
 from greenshift.design import Design
 from greenshift.energy import Meter, Reading, best_meter, idle_power_w, meter, rapl_probe
 from greenshift.energy.repeats import MIN_REPEATS, Repeats, repeats
@@ -73,7 +73,7 @@ class Measurement:
         inferences: Inferences of each network in all its windows.
         threads: Threads for tensor arithmetic.
         network: The artifact's network.
-        reference: The float32 network.
+        reference: The float32 network, on the same images: those of the artifact's resolution.
         latency_ratio: Time of the network over that of the reference, window by window, as a median.
     """
 
@@ -273,7 +273,7 @@ def _images(artifact: Artifact, data: DataChoice | None) -> tuple[Tensor, ...]:
     if data is None:
         batch = torch.randn(_IMAGES, *shape, generator=torch.Generator().manual_seed(0))
     else:
-        dataset = load_dataset(data.name, data.folder)
+        dataset = resized(load_dataset(data.name, data.folder), artifact.design.resolution)
         images = dataset.test_images[:_IMAGES]
         if tuple(images.shape[1:]) != shape:
             raise InputError(f"measure: made for {artifact.description['data']} images, which {data.name}'s are not")

@@ -11,15 +11,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from greenshift.compress import Depth, Shift, Uniform, convert
+from greenshift.compress import Depth, Shift, Uniform, convert, prune_channels
 from greenshift.compress import weighted_layers as list_weighted_layers
 from greenshift.compress.convert import assign_schemes
 from greenshift.compress.handlers import storage_of
 from greenshift.compress.profiling import Step, profile_steps, trace
 from greenshift.compress.prune import add_masks, planned_sparsity
-from greenshift.data import Dataset, Splits, load_dataset, split, train_and_validation
+from greenshift.data import Dataset, Splits, check_resolution, load_dataset, resized, split, train_and_validation
 from greenshift.design import Design, Optimization, Recipe
-from greenshift.models import build_model
+from greenshift.models import build_model, replace_dense_blocks
 from greenshift.profile import NetworkProfile
 from greenshift.records import DataChoice, EpochMetrics
 from greenshift.train import Training, choose_compute, train
@@ -48,18 +48,31 @@ _KNOWN_SHAPES = {
 }
 
 
-def image_shape(data: DataChoice) -> ImageShape:
-    """Classes and image size of a dataset; reads its files only if it is an image folder."""
+def image_shape(data: DataChoice, resolution: int | None = None) -> ImageShape:
+    """Classes and image size of a dataset; reads its files only if it is an image folder.
+
+    Args:
+        data: The dataset.
+        resolution: Height and width in pixels that a design asks for, or None for the data's own.
+
+    Raises:
+        InputError: If the resolution is above the data's.
+    """
     if data.name in _KNOWN_SHAPES:
-        return _KNOWN_SHAPES[data.name]
-    dataset = load_dataset(data.name, data.folder)
-    return ImageShape(dataset.num_classes, dataset.in_channels, dataset.image_size)
+        shape = _KNOWN_SHAPES[data.name]
+    else:
+        dataset = load_dataset(data.name, data.folder)
+        shape = ImageShape(dataset.num_classes, dataset.in_channels, dataset.image_size)
+    if resolution is None:
+        return shape
+    check_resolution(resolution, shape.image_size, data.name)
+    return dataclasses.replace(shape, image_size=resolution)
 
 
 @lru_cache(maxsize=4)
-def load_splits(data: DataChoice) -> tuple[Dataset, Splits]:
-    """Load a dataset and split it, once per process."""
-    dataset = load_dataset(data.name, data.folder)
+def load_splits(data: DataChoice, resolution: int | None = None) -> tuple[Dataset, Splits]:
+    """Load a dataset, at the resolution that a design asks for, and split it, once per process."""
+    dataset = resized(load_dataset(data.name, data.folder), resolution)
     return dataset, split(dataset, data)
 
 
@@ -68,57 +81,71 @@ def build_network(design: Design, shape: ImageShape) -> nn.Module:
 
     Args:
         design: What to build.
-        shape: Classes and image size.
+        shape: Classes, and the size of the images at the design's resolution.
 
     Returns:
-        The network, converted by the design's schemes, with the masks of its pruning (which remove
-        nothing yet), on the CPU.
+        The network on the CPU, without the channels that its pruning removes, converted by its schemes, with
+        the masks of its pruning (which remove nothing yet).
     """
-    model = build_model(design.backbone, width=design.width, **dataclasses.asdict(shape))
-    return apply_schemes(model, design, shape)
+    return apply_schemes(replace_dense_blocks(_dense(design, shape), design.blocks, design.backbone), design, shape)
+
+
+def _dense(design: Design, shape: ImageShape) -> nn.Module:
+    return build_model(design.backbone, width=design.width, depth=design.depth, **dataclasses.asdict(shape))
 
 
 def apply_schemes(model: nn.Module, design: Design, shape: ImageShape) -> nn.Module:
-    """Convert a float network by a design's schemes and give it the masks of its pruning.
+    """Compress a float network by a design: remove channels, convert by the schemes, add the masks of the pruning.
 
-    Without either it is returned as it is.
+    Channels are taken out of the given network itself, by the weights that it has. Without schemes and pruning it is
+    returned as it is.
     """
+    if design.channel_pruning is not None:
+        prune_channels(model, design.channel_pruning, shape.input)
     if design.schemes:
         model = convert(model, dict(design.schemes), torch.zeros(2, *shape.input))[0]
-    if design.pruning is not None:
-        add_masks(model, design.pruning)
+    if design.weight_pruning is not None:
+        add_masks(model, design.weight_pruning)
     return model
 
 
 def profile_design(design: Design, data: DataChoice) -> NetworkProfile:
-    """Profile a design without weights: milliseconds for a new backbone, less than one after that.
+    """Profile a design without weights: milliseconds for a new backbone or cut, less than one after that.
 
     Args:
         design: What to profile; its recipe does not matter.
         data: Gives classes and image shape.
 
     Raises:
-        InputError: If a scheme's key selects nothing that can be converted, or a layer cannot be pruned.
+        InputError: If a scheme's key selects nothing that can be converted, a layer cannot be pruned, or the
+            resolution is above the data's.
     """
-    shape = image_shape(data)
-    model, steps = _traced(design.backbone, design.width, shape)
+    shape = image_shape(data, design.resolution)
+    model, steps = _traced(_plain(design), shape)
     reports = assign_schemes(model, dict(design.schemes)) if design.schemes else ()
     schemes = {report.name: report.scheme for report in reports}
-    sparsity = {} if design.pruning is None else planned_sparsity(model, design.pruning, schemes)
+    masks = design.weight_pruning
+    sparsity = {} if masks is None else planned_sparsity(model, masks, schemes)
     return profile_steps(steps, {name: storage_of(s) for name, s in schemes.items()}, shape.input, sparsity)
 
 
-@lru_cache(maxsize=16)
-def _traced(backbone: str, width: float, shape: ImageShape) -> tuple[nn.Module, tuple[Step, ...]]:
+def _plain(design: Design) -> Design:
+    """Return what of a design decides which layers there are, on which shapes."""
+    return dataclasses.replace(design, schemes=(), recipe=Recipe(), pruning=design.channel_pruning)
+
+
+@lru_cache(maxsize=256)
+def _traced(design: Design, shape: ImageShape) -> tuple[nn.Module, tuple[Step, ...]]:
     # Not on the meta device: its kernels import torch's compiler, which takes seconds, the CPU milliseconds.
     with torch.random.fork_rng(devices=[]):
-        model = build_network(Design(backbone, width), shape)
-    return model, trace(model, shape.input)
+        model = build_network(design, shape)
+    steps = trace(model, shape.input)
+    return model.to("meta"), steps  # names and shapes are all that is asked of it from here on
 
 
 def weighted_layers(backbone: str, data: DataChoice) -> int:
     """Number of convolutions and linear layers of a backbone: the largest useful shift depth."""
-    return len(list_weighted_layers(_traced(backbone, 1.0, image_shape(data))[0]))
+    return len(list_weighted_layers(_traced(Design(backbone), image_shape(data))[0]))
 
 
 def epochs_range(data: DataChoice) -> tuple[int, int]:
@@ -190,7 +217,8 @@ def train_design(
         seed: Seed of initial weights and batches.
         final: Train on training and validation images together, as for a network to ship.
         checkpoint: File to resume from and to write.
-        init: Float weights to start from, before the conversion.
+        init: Float weights of the dense backbone to start from, before the conversion; separable and bottleneck
+            blocks start fresh in any case.
         teacher: Network to learn from, if the recipe distils; moved to the training's device.
         on_epoch: Called after every epoch.
 
@@ -201,15 +229,15 @@ def train_design(
         DivergedError: If the training diverges.
         InputError: If the recipe distils and there is no teacher, or one that does not fit the data.
     """
-    dataset, splits = load_splits(data)
+    dataset, splits = load_splits(data, design.resolution)
     torch.manual_seed(seed)
     compute = choose_compute()
-    model = compute.place(_initialised(design, image_shape(data), init))
+    model = compute.place(_initialised(design, image_shape(data, design.resolution), init))
     if teacher is not None:
         teacher = compute.place(teacher)
     images = train_and_validation(splits) if final else splits.train
     validation = None if final else splits.validation
-    training = Training(dataset, images, validation, design.recipe, seed, compute, design.pruning)
+    training = Training(dataset, images, validation, design.recipe, seed, compute, design.weight_pruning)
     curve = train(model, training, epochs, teacher=teacher, checkpoint=checkpoint, on_epoch=on_epoch)
     return model, training, curve
 
@@ -217,6 +245,6 @@ def train_design(
 def _initialised(design: Design, shape: ImageShape, init: dict[str, Any] | None) -> nn.Module:
     if init is None:
         return build_network(design, shape)
-    plain = build_network(dataclasses.replace(design, schemes=(), pruning=None), shape)
-    plain.load_state_dict(init)
-    return apply_schemes(plain, design, shape)
+    dense = _dense(design, shape)
+    dense.load_state_dict(init)
+    return apply_schemes(replace_dense_blocks(dense, design.blocks, design.backbone), design, shape)

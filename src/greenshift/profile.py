@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Arithmetic = Literal["float", "int", "shift"]
+Arithmetic = Literal["float", "int", "shift", "binary"]
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,8 @@ class LayerProfile:
         name: Qualified name in the network.
         kind: `conv`, `linear`, or `elementwise` (normalisation, activation, residual addition, pooling).
         arithmetic: What one multiply-accumulate is on the target: `float` multiplies floats, `int`
-            multiplies integers, `shift` shifts an integer activation.
+            multiplies integers, `shift` shifts an integer activation, `binary` compares a weight's sign
+            with an activation's.
         input_shape: Shape of the input without the batch dimension.
         output_shape: Shape of the output without the batch dimension.
         macs: Multiply-accumulates (0 for elementwise layers); a weight that is a sum of two powers takes two.

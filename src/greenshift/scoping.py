@@ -8,7 +8,7 @@ from greenshift.errors import InputError
 from greenshift.profile import NetworkProfile
 from greenshift.space import Scope, layer_groups
 from greenshift.space.full import narrowest_width, usable_patterns
-from greenshift.space.scheme_choices import CHOICES
+from greenshift.space.scheme_choices import CHOICES, WITHOUT_ZERO
 from greenshift.space.techniques import TECHNIQUES, check_techniques
 from greenshift.targets import Target, capabilities, energy_over_int8
 
@@ -52,7 +52,7 @@ def judge_scheme(name: str, target: Target) -> Verdict:
         words = "float32 does not run" if float32 is None else f"int8 takes {1 / float32:.2f} of float32's energy"
         return Verdict(True, float32 is None or 1 / float32 < _SAME, words)
     words = f"{name} of {choice.stored[1]}-bit weights takes {ratio:.2f} of int8's energy"
-    if name == "binary" and not capabilities(target).popcount:
+    if name in WITHOUT_ZERO and not capabilities(target).popcount:
         words += f" with {act_bits}-bit activations and no popcount kernel"
     return Verdict(True, ratio is not None and ratio < _SAME, words)
 
@@ -116,7 +116,7 @@ def study_scope(config: StudyConfig, profile: NetworkProfile, target: Target) ->
         if name not in left_out and not TECHNIQUES[name].schemes:
             _sort_out(name, judge(name, target), named=name in config.techniques, left_out=left_out, idle=idle)
     schemes = _schemes(config, asked, target, left_out, idle)
-    if "prune" in asked and schemes == ("binary",):
+    if "prune" in asked and set(schemes) <= set(WITHOUT_ZERO):
         left_out["prune"] = "binary weights have no zero"
     groups = layer_groups(profile)
     patterns: tuple[str, ...] = ()
@@ -124,14 +124,16 @@ def study_scope(config: StudyConfig, profile: NetworkProfile, target: Target) ->
         narrowest = narrowest_width(tuple(name for name in asked if name not in left_out))
         patterns, without = usable_patterns(groups, narrowest)
         left_out |= without
-    techniques = tuple(name for name in asked if name not in left_out and _is_searched(name, schemes))
+    techniques = tuple(name for name in asked if _is_searched(name, schemes, left_out))
     _check_left(config, techniques, schemes, left_out, target.name)
     return Scope(groups, techniques, schemes, patterns, left_out, idle, target.name)
 
 
-def _is_searched(name: str, schemes: tuple[str, ...]) -> bool:
+def _is_searched(name: str, schemes: tuple[str, ...], left_out: Mapping[str, str]) -> bool:
     technique = TECHNIQUES[name]
-    return technique.add is not None or bool(set(technique.schemes) & set(schemes))
+    if technique.schemes:  # of which one may be called like the technique, and left out where another is not
+        return bool(set(technique.schemes) & set(schemes))
+    return technique.add is not None and name not in left_out
 
 
 def _missing(config: StudyConfig) -> dict[str, tuple[str, str]]:

@@ -54,7 +54,7 @@ def test_search_says_in_one_line_what_it_leaves_out(tmp_path, call):
     said = call(*arguments, "--target", "cpu-vnni", "--budget", "1trials", "--store", tmp_path / "store")
     assert said.code == 0, said.err
     line = next(line for line in said.err.splitlines() if line.startswith("techniques: "))
-    assert "techniques: uniform, compact; layers are int8, float; left out for cpu-vnni: " in line
+    assert "techniques: uniform, binary, compact; layers are int8, sign, float; left out for cpu-vnni: " in line
     for words in (
         "distill (no teacher is given)",
         "prune (zeros cost as much",

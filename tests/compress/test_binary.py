@@ -92,7 +92,7 @@ def test_one_weight_per_output_is_refused():
 def test_profile_and_size():
     model, _ = convert(nn.Conv2d(4, 8, 3, bias=False), {"*": Binary(act_bits=4)}, torch.zeros(1, 4, 8, 8))
     found = profile(model, (4, 8, 8)).layers[-1]
-    assert (found.arithmetic, found.weight_bits, found.act_bits) == ("int", 1, 4)
+    assert (found.arithmetic, found.weight_bits, found.act_bits, found.weight_levels) == ("shift", 1, 4, 1)
     assert found.parameter_bytes == 288 / 8 + 4 * 8
 
 

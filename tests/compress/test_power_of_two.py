@@ -300,14 +300,25 @@ def test_pruned_weights_stay_zero(scheme):
         assert bool((power_of_two_codes(module)[0][~module.pruning_mask] == 0).all())
 
 
-def training(epochs):
+def training(epochs, precision="float32"):
     dataset = load_dataset("digits")
     splits = split(dataset, DIGITS)
     recipe = Recipe(epochs, 32, Optimization(lr=0.05, weight_decay=0.0))
     design = Design("tiny_cnn", schemes=(("*", PowerOfTwo(3)),), recipe=recipe)
     torch.manual_seed(3)
-    compute = Compute(torch.device("cpu"), "float32")
+    compute = Compute(torch.device("cpu"), precision)
     return build_network(design, image_shape(DIGITS)), Training(dataset, splits.train, None, recipe, 7, compute)
+
+
+def test_training_in_bfloat16_lowers_the_loss():
+    model, setting = training(2, "bfloat16")
+    seen = []
+    for module in model.modules():
+        if hasattr(module, "window"):
+            module.register_forward_hook(lambda m, a, o: seen.append(o.dtype))  # noqa: ARG005
+    curve = train(model, setting, 2)
+    assert set(seen) == {torch.bfloat16}
+    assert curve[1].train_loss < 0.8 * curve[0].train_loss
 
 
 def windows(model):

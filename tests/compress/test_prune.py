@@ -265,7 +265,7 @@ def test_planned_shares():
     ("model", "pruning", "message"),
     [
         (nn.Conv2d(3, 8, 3), Pruning(0.5, "2:4"), r" has 3 inputs per output, too few for 2:4"),
-        (nn.Sequential(nn.Conv2d(8, 8, 3, groups=8)), Pruning(0.5, "2:4"), r"0 has 1 inputs per output"),
+        (nn.Sequential(nn.Conv2d(8, 8, 3, groups=8)), Pruning(0.5, "2:4"), r"0 is a depthwise convolution"),
         (nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(4, 4))), HALF, "0 has parametrised weights"),
         (network(Shift("Q", 4, 8, 8, "stochastic", original=True)), HALF, "0 has no weight of exactly zero"),
         (nn.ReLU(), HALF, "no convolution or linear layer"),

@@ -92,7 +92,7 @@ def test_profile_and_size():
     float_layer = nn.Conv2d(4, 8, 3, bias=False)
     model, _ = convert(float_layer, {"*": Ternary(act_bits=4)}, torch.zeros(1, 4, 8, 8))
     found = profile(model, (4, 8, 8)).layers[-1]
-    assert (found.arithmetic, found.weight_bits, found.act_bits) == ("int", 2, 4)
+    assert (found.arithmetic, found.weight_bits, found.act_bits, found.weight_levels) == ("shift", 2, 4, 1)
     assert found.parameter_bytes == 288 * 2 / 8 + 4 * 8
 
 

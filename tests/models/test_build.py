@@ -4,10 +4,11 @@ from torch import nn
 
 from greenshift.errors import InputError
 from greenshift.models import build_model, model_names, registry
-from greenshift.models.layers import halvings
+from greenshift.models.layers import deepened, halvings
 
-NAMES = ("googlenet", "mobilenetv2", "resnet20", "resnet32", "resnet56", "tiny_cnn", "vgg16", "vgg19")
+NAMES = ("birealnet20", "googlenet", "mobilenetv2", "resnet20", "resnet32", "resnet56", "tiny_cnn", "vgg16", "vgg19")
 CONVOLUTIONS = {
+    "birealnet20": 19,
     "googlenet": 64,
     "mobilenetv2": 52,
     "resnet20": 19,
@@ -126,6 +127,46 @@ def test_width_scales_channels(name):
     assert all(m.out_channels % 4 == 0 for m in convolutions)
 
 
+@pytest.mark.parametrize(
+    ("name", "half", "twice"),
+    [
+        ("googlenet", 37, 128),
+        ("mobilenetv2", 35, 103),
+        ("resnet20", 14, 38),
+        ("resnet56", 32, 110),
+        ("tiny_cnn", 5, 9),
+        ("vgg16", 9, 27),
+    ],
+)
+def test_depth_multiplies_the_blocks_of_every_stage(name, half, twice):
+    for depth, expected in ((0.5, half), (1.0, CONVOLUTIONS[name] + 1), (2.0, twice)):
+        model = build_on_meta(name, depth=depth)
+        assert sum(isinstance(m, nn.Conv2d | nn.Linear) for m in model.modules()) == expected
+        assert model(torch.zeros(2, 3, 32, 32, device="meta")).shape == (2, 10)
+        assert last_map(model, 32) == last_map(build_on_meta(name), 32)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_block_a_stage_stays(name):
+    least, less = (count(build_on_meta(name, depth=depth)) for depth in (0.01, 0.1))
+    assert least == less > 0
+
+
+@pytest.mark.parametrize(
+    ("blocks", "depth", "expected"), [(3, 1, 3), (3, 0.5, 2), (9, 0.5, 5), (2, 1.25, 3), (2, 1.2, 2), (1, 0.1, 1)]
+)
+def test_blocks_are_rounded_halves_up(blocks, depth, expected):
+    assert deepened(blocks, depth) == expected
+
+
+def test_a_builder_without_depth_is_built_at_depth_1_only(monkeypatch):
+    monkeypatch.setattr(registry, "_BUILDERS", {})
+    registry.register("flat")(lambda num_classes, **_: nn.Linear(4, num_classes))
+    assert isinstance(build_model("flat", num_classes=2, in_channels=1, image_size=8), nn.Linear)
+    with pytest.raises(InputError, match="model flat: it has no depth multiplier; use depth 1"):
+        build_model("flat", num_classes=2, in_channels=1, image_size=8, depth=0.5)
+
+
 def test_the_same_seed_gives_the_same_weights():
     models = []
     for seed in (3, 3, 4):
@@ -149,9 +190,10 @@ def test_option_a_shortcut_keeps_pixels_and_pads_channels_on_both_sides():
     ("name", "changes", "message"),
     [
         ("resnet21", {}, "did you mean .*resnet20"),
-        ("nothing", {}, "known: googlenet, mobilenetv2"),
+        ("nothing", {}, "known: birealnet20, googlenet"),
         ("resnet20", {"width": 0.0}, "width must be a number above 0, not 0"),
         ("resnet20", {"width": float("nan")}, "width must be"),
+        ("resnet20", {"depth": 0.0}, "depth must be a number above 0, not 0"),
         ("resnet20", {"num_classes": 0}, "num_classes must be at least 1, not 0"),
         ("resnet20", {"in_channels": 0}, "in_channels"),
         ("vgg16", {"image_size": 7}, "image_size must be at least 8 pixels, not 7"),

@@ -97,6 +97,8 @@ def test_installed_packages_work_and_meta_allocates_nothing():
     ("name", "changes", "message"),
     [
         ("usernets:Net", {"width": 0.5}, "does not accept 'width'"),
+        ("usernets:Net", {"depth": 0.5}, "networks from elsewhere have no depth multiplier; use depth 1"),
+        ("timm:resnet18", {"depth": 2}, "networks from elsewhere have no depth multiplier"),
         ("usernets:Nett", {}, "has no 'Nett'; did you mean Net"),
         ("usernets:", {}, "has no ''"),
         ("no_such_module:x", {}, "'no_such_module' cannot be imported"),

@@ -10,7 +10,7 @@ from greenshift.optimize import make_fidelity, make_optimizer, optimizer_names
 def score(values):
     """An error that every part of a configuration moves, and an energy that its schemes decide."""
     bits = [
-        {"float": 32, "int8": 8, "ternary": 2, "binary": 1}.get(scheme)
+        {"float": 32, "int8": 8, "ternary": 2, "binary": 1, "sign": 1}.get(scheme)
         or next(value for name, value in values.items() if name.endswith(f"_bits_{group}") and name[0] in "ls")
         for group in ("stem", "stage1", "stage2", "stage3", "head")
         for scheme in [values[f"scheme_{group}"]]

@@ -9,6 +9,7 @@ from greenshift.records import Evaluation
 from greenshift.report.data import ReportData, dominating, read_selection, report_data
 from greenshift.report.headline import write_headline
 from greenshift.report.wording import describe_design
+from greenshift.schemes import PowerOfTwo
 
 SELECTION = {
     "trial": 12,
@@ -194,5 +195,26 @@ def test_a_selection_may_say_what_became_of_its_packed_form() -> None:
 def test_a_pruned_design_is_not_described_as_untouched() -> None:
     assert describe_design(Design("resnet20")) == "float32"
     assert describe_design(Design("resnet20", pruning=Pruning(0.9))) == "float32; 0.9 of the weights pruned"
+    channels = Design("resnet20", pruning=Pruning(0.5, "channels", "one-shot"))
+    assert describe_design(channels) == "float32; 0.5 of the multiply-accumulates pruned in channels"
     half = Design("resnet20", pruning=Pruning(0.5, "2:4"))
     assert describe_design(half) == "float32; 0.5 of the weights pruned in 2:4"
+
+
+def test_a_compact_design_is_described_by_what_makes_it_so() -> None:
+    design = Design("resnet20", width=0.5, depth=2.0, blocks="separable", resolution=24)
+    assert describe_design(design) == "float32; width 0.5; depth 2; separable blocks; images of 24x24 pixels"
+
+
+def test_power_of_two_layers_in_words() -> None:
+    assert describe_design(Design("resnet20", schemes=(("*", PowerOfTwo()),))) == (
+        "4-bit power-of-two weights, 8-bit activations on all layers"
+    )
+    every = PowerOfTwo(3, 4, 1, "max", "log", "learned")
+    assert describe_design(Design("resnet20", schemes=(("*", every),))) == (
+        "3-bit power-of-two weights, 4-bit activations, windows by the largest weight, rounded in the logarithm, "
+        "learned steps on all layers"
+    )
+    assert "5-bit two-term power-of-two" in describe_design(
+        Design("resnet20", schemes=(("*", PowerOfTwo(5, terms=2)),))
+    )

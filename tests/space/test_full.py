@@ -109,7 +109,13 @@ def test_a_mixture_builds_and_runs():
     schemes = dict(zip(("stem", "stage1", "stage2", "stage3", "head"), CHOICES, strict=False))
     values = space.complete({f"scheme_{group}": scheme for group, scheme in schemes.items()})
     design = space.to_design(values, backbone="tiny_cnn", fidelity=None, epochs=None, base=Recipe())
-    assert len({type(scheme) for _, scheme in design.schemes}) == 4
+    assert [type(scheme).__name__ for _, scheme in design.schemes] == [
+        "Uniform",
+        "Uniform",
+        "PowerOfTwo",
+        "Ternary",
+        "Binary",
+    ]
     network = build_network(design, ImageShape(10, 1, 8))
     assert network(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
 
@@ -124,6 +130,12 @@ def test_a_mixture_builds_and_runs():
             "'prune' is not used .*: binary weights have no zero, .* cannot be pruned; remove it",
         ),
         (
+            "resnet20",
+            EVERYTHING,
+            {"scheme_stage3": "sign", "prune": "on"},
+            "'prune' is not used .*: binary weights have no zero",
+        ),
+        (
             "mobilenetv2",
             {},
             {"prune": "on", "prune_pattern": "2:4"},
@@ -131,14 +143,19 @@ def test_a_mixture_builds_and_runs():
         ),
         (
             "resnet20",
-            {"target": "cpu-avx2"},
+            {"target": "gpu-a100"},
             {"scheme_stem": "binary"},
             "scheme_stem cannot be 'binary': .* 8-bit activations and no popcount kernel; choose another value",
         ),
         ("resnet20", {}, {"lowbit_bits_stem": 3}, "unknown hyperparameter 'lowbit_bits_stem'"),
         ("resnet20", EVERYTHING, {"lowbit_bits_stem": 3}, "'lowbit_bits_stem' is not used .* scheme_stem == 'lowbit'"),
         ("resnet20", {}, {"width": 0.3}, r"width is 0\.3; allowed is one of 0\.25, 0\.375, 0\.5"),
-        ("resnet20", {}, {"scheme_head": "int4"}, "scheme_head is 'int4'; allowed is one of int8, shift, float"),
+        (
+            "resnet20",
+            {},
+            {"scheme_head": "int4"},
+            "scheme_head is 'int4'; allowed is one of int8, shift, ternary, binary",
+        ),
         ("resnet20", {}, {"shift_depth": 3}, "unknown hyperparameter 'shift_depth'"),
     ],
 )

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from greenshift.compress import Shift
+from greenshift.compress import Shift, Ternary, Uniform, convert
 from greenshift.compress.shift import ShiftLinear
 from greenshift.design import Optimization
 from greenshift.train.optimizers import build_optimizer, learning_rate
@@ -34,6 +34,18 @@ def test_weight_decay_spares_exponents_and_signs(name):
     decay = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
     assert decay[id(model[1].shift)] == decay[id(model[1].sign)] == 0.0
     assert decay[id(model[0].weight)] == decay[id(model[1].bias)] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("scheme", "names"),
+    [(Ternary(), ["weight_scale"]), (Uniform(4, 4, step="learned"), ["weight_step", "range.step"])],
+)
+def test_weight_decay_spares_learned_scales_and_steps(scheme, names):
+    layer, _ = convert(nn.Linear(4, 2), {"*": scheme}, torch.zeros(1, 4))
+    optimizer = build_optimizer(layer, Optimization(lr=0.1, weight_decay=0.5))
+    decay = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
+    assert {name for name, p in layer.named_parameters() if decay[id(p)] == 0} == set(names)
+    assert decay[id(layer.weight)] == decay[id(layer.bias)] == 0.5
 
 
 def test_schedules():

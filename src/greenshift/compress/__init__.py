@@ -1,7 +1,9 @@
 """Make layers of a network cheaper."""
 
 from greenshift.compress.calibration import calibrate, reestimate_batch_norm
+from greenshift.compress.channels import prune_channels
 from greenshift.compress.convert import ConversionReport, LayerReport, convert, weighted_layers
+from greenshift.compress.gain import no_gain_of
 from greenshift.compress.power_of_two import refit_windows
 from greenshift.compress.profiling import profile
 from greenshift.compress.prune import apply_masks, planned_sparsity, prune, sparsity_of
@@ -19,9 +21,11 @@ __all__ = [
     "apply_masks",
     "calibrate",
     "convert",
+    "no_gain_of",
     "planned_sparsity",
     "profile",
     "prune",
+    "prune_channels",
     "reestimate_batch_norm",
     "refit_windows",
     "sparsity_of",

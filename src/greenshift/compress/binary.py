@@ -5,6 +5,9 @@ The latent weights of an output channel are centred on their mean, so that their
 (Rastegari et al., XNOR-Net, ECCV 2016). The gradient passes straight through the sign where the centred weight is
 within one standard deviation of its channel: the bound |w| <= 1 of Hubara et al. (NIPS 2016), on weights in IR-Net's
 normalisation (w - mean) / std. Mean and standard deviation follow the latent weights; a gets no gradient of its own.
+
+Activations may be signs too (`greenshift.compress.sign`). Such sums are whole multiples of a, so that matrix products
+in bfloat16, which accumulate in float32, are exact but for the rounding of a and of what comes out.
 """
 
 from typing import Any
@@ -14,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from greenshift.compress.affine import SMALLEST_SCALE, ActivationRange, along_outputs
+from greenshift.compress.sign import Sign
 from greenshift.errors import InputError
 from greenshift.schemes import Binary
 
@@ -46,7 +50,7 @@ def _scale(centred: Tensor) -> Tensor:
 
 
 class BinaryConv2d(nn.Conv2d):
-    """Convolution on binary weights and uniform integer inputs, built like `torch.nn.Conv2d` plus `scheme`.
+    """Convolution on binary weights and rounded inputs, built like `torch.nn.Conv2d` plus `scheme`.
 
     Raises:
         InputError: If an output has a single weight, which centring would always turn into zero.
@@ -55,7 +59,7 @@ class BinaryConv2d(nn.Conv2d):
     def __init__(self, *args: Any, scheme: Binary, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.scheme = scheme
-        self.range = ActivationRange(scheme.act_bits)
+        self.range = _input_rounding(scheme)
         _check_fan_in(self)
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name of torch's own layer
@@ -65,7 +69,7 @@ class BinaryConv2d(nn.Conv2d):
 
 
 class BinaryLinear(nn.Linear):
-    """Linear layer on binary weights and uniform integer inputs, built like `torch.nn.Linear` plus `scheme`.
+    """Linear layer on binary weights and rounded inputs, built like `torch.nn.Linear` plus `scheme`.
 
     Raises:
         InputError: If an output has a single weight, which centring would always turn into zero.
@@ -74,7 +78,7 @@ class BinaryLinear(nn.Linear):
     def __init__(self, *args: Any, scheme: Binary, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.scheme = scheme
-        self.range = ActivationRange(scheme.act_bits)
+        self.range = _input_rounding(scheme)
         _check_fan_in(self)
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name of torch's own layer
@@ -83,6 +87,10 @@ class BinaryLinear(nn.Linear):
 
 
 BinaryLayer = BinaryConv2d | BinaryLinear
+
+
+def _input_rounding(scheme: Binary) -> ActivationRange | Sign:
+    return Sign(scheme.sign_gradient) if scheme.act_bits == 1 else ActivationRange(scheme.act_bits)
 
 
 def _check_fan_in(layer: BinaryLayer) -> None:

@@ -80,7 +80,7 @@ def convert(
         for report in reports
         if report.scheme is not None
     }
-    converted = _replace(new_model, replacements)
+    converted = replace_layers(new_model, replacements)
     _check_runs(model, converted, example_inputs)
     return converted, ConversionReport(reports)
 
@@ -144,13 +144,15 @@ def _check_selection(
         raise InputError(f"convert: no layer was converted; the first one selected is {first.name}: {first.reason}")
 
 
-def _replace(model: nn.Module, replacements: Mapping[nn.Module, nn.Module]) -> nn.Module:
+def replace_layers(model: nn.Module, replacements: Mapping[nn.Module, nn.Module]) -> nn.Module:
+    """Put other modules in the places of some, wherever they stand; returns the model, or what replaces it itself."""
     if model in replacements:
         return replacements[model]
-    for module in model.modules():
-        for name, child in module.named_children():
-            if child in replacements:
-                setattr(module, name, replacements[child])
+    # With duplicates: a shared layer may have two names in one module.
+    for name, child in list(model.named_modules(remove_duplicate=False)):
+        if child in replacements:
+            parent, _, own_name = name.rpartition(".")
+            setattr(model.get_submodule(parent), own_name, replacements[child])
     return model
 
 

@@ -29,8 +29,8 @@ class Storage:
         weight_bits: Bits of a stored weight.
         act_bits: Bits of an input activation.
         weight_levels: Number of different exponents of a weight, 0 if it has none.
-        per_channel: Whether a scale of integers is stored per output channel, or once.
-        window_bytes: Bytes of an exponent that is stored per output channel, 0 if there is none.
+        per_channel: Whether a scale is stored per output channel, or once.
+        scale_bytes: Bytes of one such scale: 4 for a float, 1 for the exponent of a window, 0 if there is none.
         terms: Multiply-accumulates that one weight takes.
     """
 
@@ -39,7 +39,7 @@ class Storage:
     act_bits: int
     weight_levels: int = 0
     per_channel: bool = True
-    window_bytes: int = 0
+    scale_bytes: int = 0
     terms: int = 1
 
 
@@ -79,12 +79,21 @@ def _load_uniform(layer: UniformConv2d | UniformLinear, weight: torch.Tensor) ->
 
 
 def _uniform_storage(scheme: Uniform) -> Storage:
-    return Storage("int", scheme.weight_bits, scheme.act_bits, per_channel=scheme.per_channel)
+    return Storage("int", scheme.weight_bits, scheme.act_bits, per_channel=scheme.per_channel, scale_bytes=4)
 
 
 def _power_of_two_storage(scheme: PowerOfTwo) -> Storage:
     bits = scheme.weight_bits, scheme.act_bits
-    return Storage("shift", *bits, scheme.exponents, window_bytes=1, terms=scheme.terms)
+    return Storage("shift", *bits, scheme.exponents, scale_bytes=1, terms=scheme.terms)
+
+
+def _signed_storage(weight_bits: int, act_bits: int) -> Storage:
+    """Return the storage of weights -1, 1 and perhaps 0: one exponent, so that nothing is left to shift or multiply."""
+    return Storage("shift", weight_bits, act_bits, weight_levels=1, scale_bytes=4)
+
+
+def _binary_storage(scheme: Binary) -> Storage:
+    return Storage("binary", 1, 1, scale_bytes=4) if scheme.act_bits == 1 else _signed_storage(1, scheme.act_bits)
 
 
 def _shift_storage(scheme: Shift) -> Storage:
@@ -99,7 +108,7 @@ def _shift_zeros(scheme: Shift) -> str | None:
 
 
 _HANDLERS: dict[type, Handler] = {
-    Binary: Handler(BinaryConv2d, BinaryLinear, _copy_weight, lambda s: Storage("int", 1, s.act_bits)),
+    Binary: Handler(BinaryConv2d, BinaryLinear, _copy_weight, _binary_storage),
     PowerOfTwo: Handler(
         PowerOfTwoConv2d,
         PowerOfTwoLinear,
@@ -112,7 +121,7 @@ _HANDLERS: dict[type, Handler] = {
         TernaryConv2d,
         TernaryLinear,
         load_ternary_weight,
-        lambda s: Storage("int", 2, s.act_bits),
+        lambda s: _signed_storage(2, s.act_bits),
         lambda _: "weight",
     ),
     Uniform: Handler(UniformConv2d, UniformLinear, _load_uniform, _uniform_storage, lambda _: "weight"),

@@ -19,6 +19,7 @@ from greenshift.compress.prune import sparsity_of
 from greenshift.profile import Arithmetic, LayerProfile, NetworkProfile
 
 _BIAS_BYTES = 4
+_BYTE = 8  # bits
 _NORMS = (nn.BatchNorm2d, nn.BatchNorm1d)
 # Layers that move or keep values without computing any.
 _SILENT = (nn.Identity, nn.Flatten, nn.Dropout)
@@ -189,9 +190,7 @@ def _elementwise(step: Step, ops: int, parameter_bytes: int) -> LayerProfile:
 def _weighted(step: Step, storage: Storage, sparsity: float) -> LayerProfile:
     outputs = step.output_shape[0] if step.kind == "conv" else step.output_shape[-1]
     positions = math.prod(step.output_shape) // outputs
-    # A float scale per output channel, or one, is what an integer grid needs; powers of two at most an exponent.
-    grids = outputs if storage.per_channel else 1
-    scale_bytes = 4 * grids if storage.arithmetic == "int" else storage.window_bytes * grids
+    scale_bytes = storage.scale_bytes * (outputs if storage.per_channel else 1)
     bias_bytes = _BIAS_BYTES * outputs if step.bias else 0
     return LayerProfile(
         step.name,
@@ -220,5 +219,7 @@ def _as_stored(layers: list[LayerProfile]) -> tuple[LayerProfile, ...]:
             result.append(dataclasses.replace(layer, arithmetic=arithmetic, act_bits=bits, output_bits=bits))
         else:
             result.append(dataclasses.replace(layer, output_bits=bits))
-            bits, integers = layer.act_bits, layer.arithmetic != "float"
+            # The map in front of a sign is needed in full by the shortcut around it: it is kept in bytes.
+            bits = _BYTE if layer.arithmetic == "binary" else layer.act_bits
+            integers = layer.arithmetic != "float"
     return tuple(reversed(result))

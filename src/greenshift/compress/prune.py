@@ -1,8 +1,8 @@
 """Prune weights by magnitude, under any scheme that has a weight of exactly zero.
 
 A mask is a buffer of its layer, so that it is saved and loaded with the weights. Layers do not know of it:
-removed values are set to zero in the parameter that the layer's scheme makes zero weights of. Removing whole
-channels, which also makes the tensors smaller, is not done here.
+removed values are set to zero in the parameter that the layer's scheme makes zero weights of. Whole channels are
+removed by `greenshift.compress.channels`, which also makes the tensors smaller.
 """
 
 from collections.abc import Mapping
@@ -122,11 +122,20 @@ def _scheme(layer: nn.Module) -> Scheme | None:
     return cast("Scheme | None", getattr(layer, "scheme", None))
 
 
+def kept_whole(model: nn.Module, pruning: Pruning) -> list[nn.Module]:
+    """Layers that a pruning leaves whole by `keep_first` and `keep_last`."""
+    layers = [layer for _, layer in weighted_layers(model)]
+    first = next((layer for layer in layers if isinstance(layer, nn.Conv2d)), None)
+    last = next((layer for layer in reversed(layers) if isinstance(layer, nn.Linear)), None)
+    kept = (first if pruning.keep_first else None), (last if pruning.keep_last else None)
+    return [layer for layer in kept if layer is not None]
+
+
 def _selected(model: nn.Module, pruning: Pruning) -> list[tuple[str, Layer]]:
+    if pruning.pattern == "channels":
+        raise InputError("prune: channels are taken out of a float network, by prune_channels, not masked")
     layers = cast("list[tuple[str, Layer]]", weighted_layers(model))
-    first = next((layer for _, layer in layers if isinstance(layer, nn.Conv2d)), None)
-    last = next((layer for _, layer in reversed(layers) if isinstance(layer, nn.Linear)), None)
-    kept = ([first] if pruning.keep_first else []) + ([last] if pruning.keep_last else [])
+    kept = kept_whole(model, pruning)
     selected = [(name, layer) for name, layer in layers if not any(layer is other for other in kept)]
     if not selected:
         raise InputError("prune: no convolution or linear layer is left to prune; keep fewer layers whole")
@@ -137,6 +146,11 @@ def _check(name: str, layer: Layer, scheme: Scheme | None, pruning: Pruning) -> 
     if hasattr(layer, "parametrizations"):
         raise InputError(f"prune: {name} has parametrised weights, which cannot be set to zero; remove those first")
     zeros_of(scheme, name)
+    if pruning.group is not None and isinstance(layer, nn.Conv2d) and layer.groups > 1 and _inputs(layer) == 1:
+        raise InputError(
+            f"prune: {name} is a depthwise convolution, whose groups of one input {pruning.pattern} cannot split; "
+            "prune unstructured or channels"
+        )
     if pruning.group is not None and _inputs(layer) < pruning.group[1]:
         raise InputError(
             f"prune: {name} has {_inputs(layer)} inputs per output, too few for {pruning.pattern}; "

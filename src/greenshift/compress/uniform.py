@@ -64,8 +64,9 @@ def start_weight_step(layer: "UniformConv2d | UniformLinear") -> None:
 
 
 def learned_steps(module: nn.Module) -> tuple[nn.Parameter, ...]:
-    """Return the steps that a module itself trains: a layer that of its weight, a `LearnedRange` that of an input."""
-    found = (getattr(module, "weight_step", None), module.step if isinstance(module, LearnedRange) else None)
+    """Return the steps and scales that a module itself trains: a layer its weight's, a `LearnedRange` its input's."""
+    weights = (getattr(module, name, None) for name in ("weight_step", "weight_scale"))
+    found = (*weights, module.step if isinstance(module, LearnedRange) else None)
     return tuple(step for step in found if isinstance(step, nn.Parameter))
 
 

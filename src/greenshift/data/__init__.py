@@ -7,6 +7,7 @@ from greenshift.data import cifar, digits, fashion
 from greenshift.data.batches import augment, batches, evaluation_batches, normalise, training_steps
 from greenshift.data.dataset import Dataset, ImageSet
 from greenshift.data.registry import dataset_names, load_dataset
+from greenshift.data.resize import check_resolution, resized
 from greenshift.data.splits import Splits, split, train_and_validation
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Splits",
     "augment",
     "batches",
+    "check_resolution",
     "cifar",
     "dataset_names",
     "digits",
@@ -22,6 +24,7 @@ __all__ = [
     "fashion",
     "load_dataset",
     "normalise",
+    "resized",
     "split",
     "train_and_validation",
     "training_steps",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from greenshift.models.layers import conv_bn_relu, halvings, initialise, scaled
+from greenshift.models.layers import conv_bn_relu, deepened, halvings, initialise, scaled
 from greenshift.models.registry import register
 
 
@@ -25,19 +25,23 @@ class _Channels:
     pool: int
 
 
-# The blocks of table 1, row by row; None is a 3x3 maximum with stride 2.
-_BLOCKS = (
-    _Channels(64, 96, 128, 16, 32, 32),
-    _Channels(128, 128, 192, 32, 96, 64),
-    None,
-    _Channels(192, 96, 208, 16, 48, 64),
-    _Channels(160, 112, 224, 24, 64, 64),
-    _Channels(128, 128, 256, 24, 64, 64),
-    _Channels(112, 144, 288, 32, 64, 64),
-    _Channels(256, 160, 320, 32, 128, 128),
-    None,
-    _Channels(256, 160, 320, 32, 128, 128),
-    _Channels(384, 192, 384, 48, 128, 128),
+# The blocks of table 1 by stage, row by row; between two stages is a 3x3 maximum with stride 2.
+_STAGES = (
+    (
+        _Channels(64, 96, 128, 16, 32, 32),
+        _Channels(128, 128, 192, 32, 96, 64),
+    ),
+    (
+        _Channels(192, 96, 208, 16, 48, 64),
+        _Channels(160, 112, 224, 24, 64, 64),
+        _Channels(128, 128, 256, 24, 64, 64),
+        _Channels(112, 144, 288, 32, 64, 64),
+        _Channels(256, 160, 320, 32, 128, 128),
+    ),
+    (
+        _Channels(256, 160, 320, 32, 128, 128),
+        _Channels(384, 192, 384, 48, 128, 128),
+    ),
 )
 
 
@@ -65,19 +69,21 @@ class Inception(nn.Module):
 
 
 @register("googlenet")
-def googlenet(*, num_classes: int, in_channels: int, image_size: int, width: float) -> nn.Module:
-    """Build the stem, nine inception blocks, a global average and a linear classifier.
+def googlenet(*, num_classes: int, in_channels: int, image_size: int, width: float, depth: float) -> nn.Module:
+    """Build the stem, nine inception blocks at depth 1, a global average and a linear classifier.
 
-    Maps shrink to a quarter of the image (8x8 images: 2x2).
+    Maps shrink to a quarter of the image (8x8 images: 2x2). At another depth a stage has its last blocks only, or
+    its first one several times.
     """
     strides = iter(halvings(image_size, 2, smallest=2))
     outputs = scaled(192, width)
     layers: list[nn.Module] = [conv_bn_relu(in_channels, outputs, 3)]
-    for channels in _BLOCKS:
-        if channels is None:
+    for index, stage in enumerate(_STAGES):
+        if index > 0:
             layers.append(nn.MaxPool2d(3, next(strides), 1))
-            continue
-        block = Inception(outputs, channels, width)
-        layers.append(block)
-        outputs = block.outputs
+        count = deepened(len(stage), depth)
+        for place in range(len(stage) - count, len(stage)):
+            block = Inception(outputs, stage[max(place, 0)], width)
+            layers.append(block)
+            outputs = block.outputs
     return initialise(nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(outputs, num_classes)))

@@ -13,6 +13,11 @@ def scaled(channels: int, width: float) -> int:
     return max(4, 4 * round(channels * width / 4))
 
 
+def deepened(blocks: int, depth: float) -> int:
+    """Return a stage's number of blocks times a depth multiplier, rounded (halves up) and at least one."""
+    return max(1, int(blocks * depth + 0.5))
+
+
 def halvings(image_size: int, wanted: int, smallest: int) -> tuple[int, ...]:
     """Say at which of the places where a network for 32x32 images halves its maps it still should.
 

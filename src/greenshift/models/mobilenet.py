@@ -7,7 +7,7 @@ which the schemes handle by their own ranges.
 
 from torch import Tensor, nn
 
-from greenshift.models.layers import conv_bn_relu, halvings, initialise, scaled
+from greenshift.models.layers import conv_bn_relu, deepened, halvings, initialise, scaled
 from greenshift.models.registry import register
 
 # Expansion, channels, blocks, and whether the stage halves its map for 32x32 images.
@@ -42,8 +42,8 @@ class InvertedResidual(nn.Module):
 
 
 @register("mobilenetv2")
-def mobilenetv2(*, num_classes: int, in_channels: int, image_size: int, width: float) -> nn.Module:
-    """Build the stem, 17 inverted residuals, the 1x1 head, a global average and a linear classifier.
+def mobilenetv2(*, num_classes: int, in_channels: int, image_size: int, width: float, depth: float) -> nn.Module:
+    """Build the stem, 17 inverted residuals at depth 1, the 1x1 head, a global average and a linear classifier.
 
     Maps shrink to an eighth of the image, but not below 2x2: for 8x8 images the first halving is left out.
     """
@@ -53,7 +53,7 @@ def mobilenetv2(*, num_classes: int, in_channels: int, image_size: int, width: f
     for expansion, channels, blocks, halves in _STAGES:
         outputs = scaled(channels, width)
         stride = next(strides) if halves else 1
-        for index in range(blocks):
+        for index in range(deepened(blocks, depth)):
             layers.append(InvertedResidual(inputs, outputs, expansion, stride if index == 0 else 1))
             inputs = outputs
     head = scaled(1280, width)

@@ -16,11 +16,12 @@ def register(name: str, **fixed: Any) -> Callable[[B], B]:
     """Function decorator: make a builder known under a name, with some of its arguments fixed.
 
     The builder is called with the keywords `num_classes`, `in_channels`, `image_size` and `width`
-    beside the fixed ones. A family registers each of its members on one builder.
+    beside the fixed ones, and with `depth` if it has such an argument. A
+    family registers each of its members on one builder.
 
     Args:
         name: Name for `build_model`; must be new.
-        **fixed: Arguments that make the member, such as `depth=20`.
+        **fixed: Arguments that make the member, such as `layers=20`.
 
     Returns:
         The decorator; it returns the builder unchanged.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from greenshift.models.layers import halvings, initialise, scaled
+from greenshift.models.layers import deepened, halvings, initialise, scaled
 from greenshift.models.registry import register
 
 
@@ -55,10 +55,9 @@ class BasicBlock(nn.Module):
 class ResNet(nn.Module):
     """Stem, three stages of basic blocks, global average, linear classifier."""
 
-    def __init__(self, *, depth: int, num_classes: int, in_channels: int, image_size: int, width: float) -> None:
-        """Build the network; `depth` is 6n+2 for n blocks in a stage."""
+    def __init__(self, *, blocks: int, num_classes: int, in_channels: int, image_size: int, width: float) -> None:
+        """Build the network with so many blocks in a stage."""
         super().__init__()
-        blocks = (depth - 2) // 6
         channels = [scaled(c, width) for c in (16, 32, 64)]
         stride2, stride3 = halvings(image_size, 2, smallest=2)
         self.conv1 = nn.Conv2d(in_channels, channels[0], 3, 1, 1, bias=False)
@@ -83,11 +82,14 @@ def _stage(inputs: int, outputs: int, blocks: int, stride: int) -> nn.Sequential
     return nn.Sequential(first, *(BasicBlock(outputs, outputs, 1) for _ in range(blocks - 1)))
 
 
-@register("resnet20", depth=20)
-@register("resnet32", depth=32)
-@register("resnet56", depth=56)
-def resnet(*, depth: int, num_classes: int, in_channels: int, image_size: int, width: float) -> nn.Module:
-    """Build a residual network of 6n+2 layers; maps shrink to a quarter of the image (8x8 images: 2x2)."""
+@register("resnet20", layers=20)
+@register("resnet32", layers=32)
+@register("resnet56", layers=56)
+def resnet(
+    *, layers: int, num_classes: int, in_channels: int, image_size: int, width: float, depth: float
+) -> nn.Module:
+    """Build a residual network, 6n+2 layers at depth 1; maps shrink to a quarter of the image (8x8 images: 2x2)."""
+    blocks = deepened((layers - 2) // 6, depth)
     return initialise(
-        ResNet(depth=depth, num_classes=num_classes, in_channels=in_channels, image_size=image_size, width=width)
+        ResNet(blocks=blocks, num_classes=num_classes, in_channels=in_channels, image_size=image_size, width=width)
     )

@@ -9,7 +9,7 @@ from typing import Any
 from greenshift.design import Design
 from greenshift.quantities import format_objective, format_quantity
 from greenshift.records import Evaluation
-from greenshift.schemes import Depth, LayerKey, Shift, Uniform
+from greenshift.schemes import Depth, LayerKey, PowerOfTwo, Shift, Uniform
 
 # What an objective is called on an axis, what there is less of if it falls, and its value in a sentence.
 _WORDS: dict[str, tuple[str, str, str]] = {
@@ -57,6 +57,15 @@ def _(scheme: Shift) -> str:
 
 
 @describe_scheme.register
+def _(scheme: PowerOfTwo) -> str:
+    kind = "power-of-two" if scheme.terms == 1 else "two-term power-of-two"
+    words = f"{scheme.weight_bits}-bit {kind} weights, {scheme.act_bits}-bit activations"
+    words += ", windows by the largest weight" if scheme.scale == "max" else ""
+    words += ", rounded in the logarithm" if scheme.rounding == "log" else ""
+    return words + (", learned steps" if scheme.step == "learned" else "")
+
+
+@describe_scheme.register
 def _(scheme: Uniform) -> str:
     if scheme.weight_bits == scheme.act_bits:
         words = f"int{scheme.weight_bits}"
@@ -84,10 +93,14 @@ def describe_design(design: Design) -> str:
             used.setdefault(scheme, []).append(key)
     parts = [f"{describe_scheme(s)} on {', '.join(map(describe_layers, keys))}" for s, keys in used.items()]
     parts = parts or ["float32"]
-    parts += [f"width {design.width:g}"] * (design.width != 1)
+    parts += [f"width {design.width:g}"] * (design.width != 1) + [f"depth {design.depth:g}"] * (design.depth != 1)
+    parts += [f"{design.blocks} blocks"] * (design.blocks != "dense")
+    if design.resolution is not None:
+        parts.append(f"images of {design.resolution}x{design.resolution} pixels")
     if design.pruning is not None:
-        pattern = "" if design.pruning.group is None else f" in {design.pruning.pattern}"
-        parts.append(f"{design.pruning.sparsity:.3g} of the weights pruned{pattern}")
+        what = "multiply-accumulates" if design.channel_pruning else "weights"
+        pattern = "" if design.pruning.pattern == "unstructured" else f" in {design.pruning.pattern}"
+        parts.append(f"{design.pruning.sparsity:.3g} of the {what} pruned{pattern}")
     return "; ".join(parts + ["distilled"] * (design.recipe.distillation is not None))
 
 

@@ -73,6 +73,10 @@ def _binary(values: Values, group: str) -> Scheme:
     return Binary(values[f"act_bits_{group}"])
 
 
+def _sign(values: Values, group: str) -> Scheme:  # noqa: ARG001
+    return Binary(act_bits=1)
+
+
 def _float(values: Values, group: str) -> None:  # noqa: ARG001
     return None
 
@@ -81,11 +85,13 @@ _CHOICES = (
     SchemeChoice("int8", ("int", 8, 8, 0), None, "uniform", None, _int8, chooses_act_bits=False),
     SchemeChoice("lowbit", ("int", 4, 8, 0), ("int", 7, 8, 0), "uniform", _lowbit_bits, _lowbit),
     SchemeChoice("shift", ("shift", 4, 8, 7), ("shift", 7, 8, 7), "shift", _shift_bits, _shift),
-    SchemeChoice("ternary", ("int", 2, 8, 0), None, "ternary", None, _ternary),
-    SchemeChoice("binary", ("int", 1, 8, 0), None, "binary", None, _binary),
+    SchemeChoice("ternary", ("shift", 2, 8, 1), None, "ternary", None, _ternary),
+    SchemeChoice("binary", ("shift", 1, 8, 1), None, "binary", None, _binary),
+    SchemeChoice("sign", ("binary", 1, 1, 0), None, "binary", None, _sign, chooses_act_bits=False),
     SchemeChoice("float", ("float", 32, 32, 0), None, None, None, _float, chooses_act_bits=False),
 )
 CHOICES = {choice.name: choice for choice in _CHOICES}
+WITHOUT_ZERO = ("binary", "sign")  # weights that cannot be pruned
 
 
 def add_schemes(space: ConfigurationSpace, scope: Scope) -> None:

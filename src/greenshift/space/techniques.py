@@ -22,7 +22,7 @@ from ConfigSpace.hyperparameters import (
 from greenshift.design import Design, Distillation, Pruning
 from greenshift.errors import InputError
 from greenshift.space.groups import LayerGroup
-from greenshift.space.scheme_choices import CHOICES, Parameter, Values, add_schemes
+from greenshift.space.scheme_choices import CHOICES, WITHOUT_ZERO, Parameter, Values, add_schemes
 from greenshift.space.scope import Scope
 
 WIDTHS = (0.25, 0.375, 0.5, 0.625, 0.75, 1.0)
@@ -67,13 +67,18 @@ def _add_prune(space: ConfigurationSpace, scope: Scope) -> None:
         space.add(EqualsCondition(pattern, pruned, "on"), EqualsCondition(sparsity, pattern, UNSTRUCTURED))
     else:
         space.add(EqualsCondition(sparsity, pruned, "on"))
-    if "binary" in scope.schemes:  # binary weights have no zero
-        apart = [NotEqualsCondition(pruned, space[f"scheme_{group.name}"], "binary") for group in scope.stages]
+    apart = [
+        NotEqualsCondition(pruned, space[f"scheme_{group.name}"], scheme)
+        for scheme in scope.schemes
+        if scheme in WITHOUT_ZERO
+        for group in scope.stages
+    ]
+    if apart:
         space.add(apart[0] if len(apart) == 1 else AndConjunction(*apart))
 
 
 def _prune(values: Values, design: Design) -> Design:
-    if values.get("prune", "off") == "off":  # it is not there where a stage is binary
+    if values.get("prune", "off") == "off":  # it is not there where a stage has no zero
         return design
     pattern = values.get("prune_pattern", UNSTRUCTURED)
     if pattern == UNSTRUCTURED:
@@ -125,8 +130,8 @@ _TECHNIQUES = (
     ),
     Technique(
         "binary",
-        "weights are -a and a",
-        ("Rastegari et al., XNOR-Net, ECCV 2016",),
+        "weights are -a and a; with `sign`, activations are signs too",
+        ("Rastegari et al., XNOR-Net, ECCV 2016", "Liu et al., Bi-Real Net, ECCV 2018"),
     ),
     Technique(
         "ternary",

@@ -1,16 +1,32 @@
 """Which layers a kernel can run, and what it makes of their zeros."""
 
+from dataclasses import replace
+
 from greenshift.errors import InputError
 from greenshift.profile import LayerProfile
 from greenshift.targets.target import Ability
 
 
 def can_run(ability: Ability, layer: LayerProfile) -> bool:
-    """Say whether a kernel can run a layer that has multiply-accumulates."""
+    """Say whether a kernel can run a layer that has multiply-accumulates.
+
+    Signs are bytes to a kernel that does not count bits: it has to be one for int8 layers.
+    """
+    layer = as_run(ability, layer)
     limits = [(ability.max_act_bits, layer.act_bits), (ability.max_weight_bits, layer.weight_bits)]
     if layer.arithmetic == "shift":
         limits.append((ability.max_levels, layer.weight_levels))
     return layer.arithmetic in ability.runs and all(most is None or value <= most.value for most, value in limits)
+
+
+def as_run(ability: Ability, layer: LayerProfile) -> LayerProfile:
+    """Return what a layer is to a kernel: itself, or for signs where bits are not counted an int8 layer."""
+    return as_bytes(layer) if layer.arithmetic == "binary" and "binary" not in ability.runs else layer
+
+
+def as_bytes(layer: LayerProfile) -> LayerProfile:
+    """Return the int8 layer that takes the place of one of signs; what is stored stays as it is."""
+    return replace(layer, arithmetic="int", weight_bits=8, act_bits=8)
 
 
 def zero_ratio(ability: Ability, layer: LayerProfile) -> float:

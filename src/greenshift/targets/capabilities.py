@@ -9,6 +9,8 @@ from greenshift.profile import Arithmetic, LayerProfile, NetworkProfile
 from greenshift.targets.model import cost
 from greenshift.targets.target import Ability, CyclesModel, OperationsModel, RooflineModel, Target
 
+_NOTICEABLE = 0.01  # savings below this share are no reason for a scheme
+
 
 @dataclass(frozen=True)
 class Capabilities:
@@ -83,6 +85,35 @@ def energy_over_int8(
     return None if energy is None or base is None else energy / base
 
 
+def no_gain(
+    target: Target, arithmetic: Arithmetic, weight_bits: int, act_bits: int, levels: int = 0, *, name: str = ""
+) -> str | None:
+    """Say why layers of some numbers save no energy on a target, next to int8 ones.
+
+    Args:
+        target: The target.
+        arithmetic: What a multiply-accumulate of theirs is, as in a layer's profile.
+        weight_bits: Bits of a weight.
+        act_bits: Bits of an activation.
+        levels: Number of exponents of a shift weight.
+        name: What to call the layers; by their arithmetic if empty.
+
+    Returns:
+        One line, or None if they cost less than int8, or nothing can be compared as the target has no int8.
+    """
+    layer = _probe(arithmetic, weight_bits, act_bits, levels)
+    # Traffic aside: the same bytes, so that only the arithmetic is compared.
+    energy_j, int8_j = (_energy_j(replace(p, parameter_bytes=0), target) for p in (layer, _PROBES["int8"]))
+    kind = f"{name or arithmetic} layers of {weight_bits}-bit weights and {act_bits}-bit activations"
+    if energy_j is None:
+        return f"{target.name} cannot run {kind}"
+    if int8_j is None or energy_j < (1 - _NOTICEABLE) * int8_j:
+        return None
+    counts = capabilities(target).popcount if min(weight_bits, act_bits) == 1 else True
+    why = "" if counts else ", as it has no kernel that counts bits"
+    return f"{target.name} gains nothing from {kind} over int8{why}; only the file gets smaller"
+
+
 def memory_bytes(target: Target) -> dict[str, float | None]:
     """Memories of a target by name, nearest first; None for one without end. Empty where they are not modelled."""
     match target.model:
@@ -125,7 +156,7 @@ def _probe(arithmetic: Arithmetic, weight_bits: int, act_bits: int, levels: int 
         weights=weights,
         weight_bits=weight_bits,
         act_bits=act_bits,
-        output_bits=act_bits,
+        output_bits=8 if arithmetic == "binary" else act_bits,  # signs are taken of sums, which are kept in bytes
         parameter_bytes=weights * weight_bits // 8,
         weight_levels=levels,
     )
@@ -139,4 +170,5 @@ _PROBES = {
     "shift4": _probe("shift", 4, 8, 7),
     "shift5": _probe("shift", 5, 8, 15),
     "ternary": _probe("shift", 2, 8, 1),
+    "binary": _probe("binary", 1, 1),
 }

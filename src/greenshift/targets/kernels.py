@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from greenshift.profile import LayerProfile
-from greenshift.targets.ability import can_run, is_depthwise, zero_ratio
+from greenshift.targets.ability import as_run, can_run, is_depthwise, zero_ratio
 from greenshift.targets.target import CyclesModel, Kernel
 from greenshift.targets.uncertainty import product_factor
 from greenshift.targets.widths import accumulator_bits
@@ -88,7 +88,7 @@ def _take_back(chosen: list[Option], candidates: Sequence[Sequence[Option]], roo
 
 def _option(layer: LayerProfile, kernel: Kernel, model: CyclesModel) -> Option:
     ratio, factors = zero_ratio(kernel.ability, layer), [kernel.cycles_per_mac.factor]
-    pairs = _word_pairs(layer, model) if kernel.multiword else 1
+    pairs = _word_pairs(as_run(kernel.ability, layer), model) if kernel.multiword else 1
     if pairs > 1:
         ratio *= 1 + model.multiword_penalty.value * (pairs - 1)
         factors.append(model.multiword_penalty.factor)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from greenshift.errors import InputError
 from greenshift.profile import LayerProfile, NetworkProfile
+from greenshift.targets.ability import as_bytes
 from greenshift.targets.result import Cost, fused, layer_cost, network_cost
 from greenshift.targets.target import Figure, FloatPrice, OperationsModel, Target
 from greenshift.targets.uncertainty import product_factor, sum_factor
@@ -92,8 +93,13 @@ def _factor(parts: Iterable[_Part]) -> float:
 
 
 def _activation_bytes(layer: LayerProfile) -> float:
-    inputs = math.prod(layer.input_shape) * layer.act_bits
+    inputs = math.prod(layer.input_shape) * _as_stored(layer).act_bits
     return (inputs + math.prod(layer.output_shape) * layer.output_bits) / 8
+
+
+def _as_stored(layer: LayerProfile) -> LayerProfile:
+    """Take signs for bytes: no price is known for counting bits."""
+    return as_bytes(layer) if layer.arithmetic == "binary" else layer
 
 
 def _traffic(layer: LayerProfile, resident: float, model: OperationsModel) -> _Traffic:
@@ -140,6 +146,7 @@ def _static(time: _Part, model: OperationsModel) -> list[_Part]:
 
 def _mac_parts(layer: LayerProfile, model: OperationsModel) -> list[_Part]:
     """Price in pJ of one multiply-accumulate: the product and the sum."""
+    layer = _as_stored(layer)
     if layer.arithmetic == "float":
         bits = max(layer.act_bits, layer.weight_bits)
         multiply = _float_price(bits, model).multiply_pj

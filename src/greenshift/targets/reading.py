@@ -21,7 +21,6 @@ from greenshift.targets.target import (
     Timing,
 )
 
-# Kernels for binary weights are priced already; profiles have such layers once there is a scheme for them.
 _ARITHMETICS = ("float", "int", "shift", "binary")
 
 

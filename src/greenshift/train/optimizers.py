@@ -17,7 +17,8 @@ def build_optimizer(model: nn.Module, choice: Optimization) -> torch.optim.Optim
     """Build the optimizer for a network.
 
     Exponents and signs of PS layers get no plain weight decay: theirs acts on 2^p and is added by
-    `greenshift.compress.shift.add_shift_decay`. Learned steps do not decay either: a step is a unit, no weight.
+    `greenshift.compress.shift.add_shift_decay`. Learned steps and scales do not decay either: a
+    step is a unit, no weight.
 
     Args:
         model: The network, on its final device.

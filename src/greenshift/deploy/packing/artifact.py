@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from greenshift.artifacts import Artifact, load_artifact
-from greenshift.data import Dataset, load_dataset, normalise
+from greenshift.data import Dataset, load_dataset, normalise, resized
 from greenshift.deploy.network import Network
 from greenshift.deploy.packing.pack import pack
 from greenshift.deploy.packing.report import PackReport
@@ -78,7 +78,7 @@ def pack_artifact(
     found = load_artifact(artifact)
     if found is None:
         raise InputError(f"{artifact}: plain weights without a design; greenshift pack takes what select writes")
-    dataset = load_dataset(found.description["data"], data_dir)
+    dataset = resized(load_dataset(found.description["data"], data_dir), found.design.resolution)
     mean, std = _normalisation(artifact, found, dataset)
     places = torch.linspace(0, len(dataset.train_images) - 1, min(calibration, len(dataset.train_images))).long()
     described = {"design": found.design.to_json(), "artifact": found.description}

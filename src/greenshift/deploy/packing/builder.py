@@ -5,6 +5,7 @@ from typing import NoReturn, TypeVar
 import torch
 from torch import Tensor, fx, nn
 
+from greenshift.compress.sign import Sign
 from greenshift.deploy.network import Shape
 from greenshift.deploy.packing.calls import Call, read_call
 from greenshift.deploy.packing.layers import input_rounding
@@ -104,7 +105,8 @@ class Builder:
         if found is None:
             return source.name
         key, function, bounds = found
-        rounding = Rounding(f"{source.name}.{key or name}", (source.name,), source.shape, source.node, function, bounds)
+        place = (f"{source.name}.{key or name}", (source.name,), source.shape, source.node)
+        rounding = Rounding(*place, function, bounds, isinstance(function, Sign))
         self.operations.setdefault(rounding.name, rounding)
         return rounding.name
 

@@ -80,6 +80,9 @@ def calibrate(graph: fx.GraphModule, operations: Operations, images: Tensor) -> 
     """
     operations = _clamped_for_readers(operations)
     seen = {name: _Seen() for name in operations}
+    for name, operation in operations.items():
+        if isinstance(operation, Rounding) and operation.signs:  # both signs, even if the images show only one
+            seen[name].low, seen[name].high = operation.bounds
 
     def measure_range(name: str, values: Tensor, _: Tensor | None) -> None:
         low, high = torch.aminmax(values)
@@ -213,7 +216,7 @@ def _settled(
         if not isinstance(operation, Rounding):
             continue
         source = kept[operation.sources[0]]
-        if not seen[name].is_noticed(byte_errors[source.name]):
+        if not (operation.signs or seen[name].is_noticed(byte_errors[source.name])):
             instead[name] = source.name
             del kept[name]
         elif isinstance(source, Source | Elementwise) and len(_readers(operations, source.name)) == 1:

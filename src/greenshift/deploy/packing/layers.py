@@ -13,6 +13,7 @@ from greenshift.compress.learned import LearnedRange
 from greenshift.compress.power_of_two import PowerOfTwoConv2d, PowerOfTwoLinear, power_of_two_codes
 from greenshift.compress.rounding import fixed_point, fixed_point_bounds, ps_weight, q_weight
 from greenshift.compress.shift import ShiftConv2d, ShiftLinear
+from greenshift.compress.sign import Sign
 from greenshift.compress.ternary import TernaryConv2d, TernaryLinear, ternary_codes
 from greenshift.compress.uniform import UniformConv2d, UniformLinear, range_step, weight_step
 from greenshift.deploy.network import Storage
@@ -113,6 +114,8 @@ def input_rounding(layer: nn.Conv2d | nn.Linear) -> tuple[str, Function, Clamp] 
         with torch.no_grad():
             ends = quantise(torch.tensor([-torch.finfo(torch.float32).max / 2, torch.finfo(torch.float32).max / 2]))
         return "", quantise, (float(ends[0]), float(ends[1]))
+    if isinstance(quantise, Sign):
+        return "sign", quantise, (-1.0, 1.0)
     if not isinstance(layer, ShiftConv2d | ShiftLinear):
         return None
     scheme = layer.scheme

@@ -80,10 +80,12 @@ class Rounding(Operation):
     Attributes:
         function: The rounding; it never leaves `bounds`, and rounds a value outside of them as the bound.
         bounds: Smallest and largest value that comes out.
+        signs: True if nothing but `bounds` comes out: always kept, on a grid that has both.
     """
 
     function: Function
     bounds: Clamp
+    signs: bool = False
 
 
 @dataclass(frozen=True)
