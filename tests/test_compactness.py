@@ -16,7 +16,7 @@ from greenshift.errors import InputError
 from greenshift.evaluate import evaluate
 from greenshift.final import checkpoint_error, retrain
 from greenshift.networks import build_network, image_shape, load_splits, profile_design, train_design
-from greenshift.records import DataChoice, Task, TeacherFile, file_sha256
+from greenshift.records import DataChoice, Task, WeightFile, file_sha256
 from greenshift.schemes import Uniform
 from greenshift.targets import cost, load_target
 
@@ -186,7 +186,7 @@ def test_a_teacher_of_another_resolution_is_refused(shipped, folder, tmp_path):
     with pytest.raises(InputError, match="takes images of 8 pixels a side, and the student's have 16") as caught:
         load_teacher(path, image_shape(folder))
     assert "\n" not in str(caught.value)
-    teacher = TeacherFile(str(path), None, file_sha256(str(path)))
+    teacher = WeightFile(str(path), None, file_sha256(str(path)))
     taught = dataclasses.replace(SMALL, recipe=dataclasses.replace(RECIPE, distillation=Distillation()))
     assert retrain(taught, folder, [1], tmp_path / "b.safetensors", epochs=1, teacher=teacher).test_errors
 

@@ -20,7 +20,7 @@ LAYERS = (
     ("config", "energy"),
     ("records",),
     ("front", "space", "targets"),
-    ("optimize", "replay", "selection", "store"),
+    ("optimize", "replay", "scoping", "selection", "store"),
     # -------- torch from here ...
     ("compress",),
     ("models",),

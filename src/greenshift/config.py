@@ -50,7 +50,10 @@ class StudyConfig:
     )
     model: Annotated[str, "model name, timm:NAME or package.module:factory"] = "tiny_cnn"
     target: Annotated[str, "device of the cost model: a name of the catalog or a TOML file"] = "cortex-m4"
-    space: Annotated[str, "search space"] = "paper"
+    space: Annotated[str, "search space: paper, or full for every technique per group of layers"] = "paper"
+    techniques: Annotated[
+        tuple[str, ...], "what space full searches, such as shift,prune; all that pay on the target if left out"
+    ] = ()
     teacher: Annotated[str | None, "file of a trained network that every trial learns from; baselines do not"] = None
     init: Annotated[str | None, "file of a float network of the model that every training starts from"] = None
     teacher_model: Annotated[str | None, "model of the teacher if its file holds weights alone"] = None
@@ -220,6 +223,10 @@ def _check_ranges(config: StudyConfig) -> None:
             raise InputError(f"{name} must be at least 1, not {value}")
     if not 0 <= config.seed < 2**32:
         raise InputError(f"seed must be between 0 and {2**32 - 1}, not {config.seed}")
+    if config.techniques and config.space != "full":
+        raise InputError(
+            f"techniques: space {config.space} has none to choose from; set space to 'full' or leave it out"
+        )
     if config.teacher_model is not None and config.teacher is None:
         raise InputError(f"teacher_model {config.teacher_model} has no teacher; name its file with teacher")
     if config.stop_when_unprofitable and (config.rate is None or config.lifetime is None):

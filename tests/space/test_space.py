@@ -222,7 +222,7 @@ def test_callers_cannot_change_a_named_configuration():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": "papers"}, "unknown space 'papers'; known: paper"),
+        ({"name": "papers"}, "unknown space 'papers'; known: paper, full"),
         ({"fidelity": "lr"}, "fidelity: 'lr' is unknown; known: epochs, shift_depth"),
         ({"depth": 0}, "at least 1, not 0"),
     ],
@@ -239,6 +239,6 @@ def test_unknown_named_configuration():
 
 def test_search_space_is_frozen():
     space = make_space("paper", depth=20, fidelity=None)
-    assert space_names() == (space.name,)
+    assert space_names() == (space.name, "full")
     with pytest.raises(dataclasses.FrozenInstanceError):
         space.depth = 3

@@ -174,14 +174,14 @@ def cheapest_design(config: StudyConfig) -> Cheapest:
     """
     from greenshift.design import Design, Recipe
     from greenshift.networks import profile_design, weighted_layers
+    from greenshift.scoping import study_scope
     from greenshift.space import make_space
     from greenshift.targets import cost, load_target
 
     data, target = DataChoice(config.data, config.data_dir), load_target(config.target)
-    space = make_space(
-        config.space, depth=weighted_layers(config.model, data), fidelity=hyperparameter_of(config.fidelity)
-    )
-
+    scope = study_scope(config, profile_design(Design(config.model), data), target)
+    depth = weighted_layers(config.model, data)
+    space = make_space(config.space, depth=depth, fidelity=hyperparameter_of(config.fidelity), scope=scope)
     costs: dict[Design, Amount] = {}
 
     def spent(values: Mapping[str, Any]) -> Amount:
@@ -195,20 +195,23 @@ def cheapest_design(config: StudyConfig) -> Cheapest:
     starts = [dict(space.configspace.get_default_configuration())]
     starts += [dict(sample) for sample in space.configspace.sample_configuration(SAMPLES)]
     steps = {name: _candidates(hyperparameter) for name, hyperparameter in space.configspace.items()}
-    ends = (_descend(start, steps, spent) for start in starts)
+    ends = (_descend(start, steps, spent, space.complete) for start in starts)
     best = min(ends, key=lambda end: end.energy.energy_j)
     return Cheapest(best.energy, space.validate(best.configuration))
 
 
 def _descend(
-    start: Mapping[str, Any], steps: Mapping[str, Sequence[Any]], spent: Callable[[Mapping[str, Any]], Amount]
+    start: Mapping[str, Any],
+    steps: Mapping[str, Sequence[Any]],
+    spent: Callable[[Mapping[str, Any]], Amount],
+    complete: Callable[[Mapping[str, Any]], Mapping[str, Any]],
 ) -> Cheapest:
     """Move one hyperparameter at a time to its cheapest value until none helps."""
     best = Cheapest(spent(start), start)
     while True:
         before_j = best.energy.energy_j
         for name, values in steps.items():
-            moved = ({**best.configuration, name: value} for value in values)
+            moved = [complete({**best.configuration, name: value}) for value in values]
             found = min((Cheapest(spent(other), other) for other in moved), key=lambda c: c.energy.energy_j)
             if found.energy.energy_j < best.energy.energy_j:
                 best = found
@@ -221,5 +224,8 @@ def _candidates(hyperparameter: Any) -> Sequence[Any]:
     choices = getattr(hyperparameter, "choices", None)
     if choices is not None:
         return tuple(map(str, choices))
+    steps = getattr(hyperparameter, "sequence", None)
+    if steps is not None:
+        return tuple(map(float, steps))
     low, high = hyperparameter.lower, hyperparameter.upper
     return range(low, high + 1) if isinstance(low, int) and high - low <= _LONGEST_RANGE else (low, high)

@@ -96,7 +96,7 @@ def plan(
     data: str = typer.Option("digits", help="Dataset name, or the path of an image folder."),
     data_dir: str | None = typer.Option(None, help="Folder that holds the official dataset folders."),
     target: str = typer.Option("cortex-m4", help="Device of the cost model."),
-    space: str = typer.Option("paper", help="Search space."),
+    space: str = typer.Option("paper", help="Search space, paper or full."),
     fleet: int = typer.Option(1, "--fleet", help="Devices that will run the network."),
     rate: str = typer.Option(..., "--rate", help="Inferences of each device, such as 1/s."),
     lifetime: str = typer.Option(..., "--lifetime", help="How long the devices will run, such as 3y."),

@@ -32,6 +32,7 @@ _COMMANDS = {
     "network": ("cost", "evaluate"),
     "sensitivity": ("sensitivity",),
     "targets": ("targets",),
+    "techniques": ("techniques",),
     "calibrate": ("calibrate",),
     "measure": ("measure",),
     "bench": ("bench",),

@@ -8,7 +8,10 @@ from typing import Any
 import typer
 
 from greenshift.cli.output import JSON_OPTION, next_step, print_facts, print_json, print_table
+from greenshift.config import StudyConfig, from_mapping
+from greenshift.design import Design, Recipe
 from greenshift.errors import InputError
+from greenshift.profile import NetworkProfile
 from greenshift.quantities import format_count, format_error, format_quantity
 from greenshift.records import DataChoice
 from greenshift.targets import Cost, load_target, load_variants
@@ -23,9 +26,11 @@ def add_to(app: typer.Typer) -> None:
 
 def cost(
     model: str = typer.Option("resnet20", help="Model name, timm:NAME or package.module:factory."),
-    configuration: str = typer.Option(
-        "paper-default", help="Named configuration, or a JSON file; what it leaves out has its default."
+    configuration: str | None = typer.Option(
+        None, help="Named configuration, or a JSON file; what it leaves out has its default. [paper-default]"
     ),
+    space: str = typer.Option("paper", help="Search space of the configuration: paper or full."),
+    techniques: str | None = typer.Option(None, help="As of the search that a full configuration comes from."),
     target: str = typer.Option("cortex-m4", help="Device of the cost model: a name of the catalog or a TOML file."),
     data: str = typer.Option("cifar10", help="Dataset, for the image size and the number of classes."),
     data_dir: str | None = typer.Option(None, help="Folder that holds the official dataset folders."),
@@ -36,15 +41,21 @@ def cost(
     if tables not in (None, "all"):
         raise InputError(f"--tables is 'all' or left out, not '{tables}'; one variant is --target NAME:VARIANT")
     devices = (load_target(target),) if tables is None else load_variants(target)
-    profile = _profile(model, configuration, DataChoice(data, data_dir))
+    if space == "paper" and configuration is None:
+        configuration = "paper-default"
+    words = None if techniques is None else [word.strip() for word in techniques.split(",")]
+    fields = {"model": model, "data": data, "data_dir": data_dir, "target": target, "space": space, "techniques": words}
+    design, profile = _designed(from_mapping({k: v for k, v in fields.items() if v is not None}, "cost"), configuration)
     costs = [cost_of(profile, device) for device in devices]
-    title = f"{model}, {configuration}, on {devices[0].name}"
+    title = f"{model}, {configuration or 'default'}, on {devices[0].name}"
     if tables is not None:
         _print_tables(title, {device.name: device.title for device in devices}, costs, as_json)
     elif as_json:
-        print_json(costs[0].to_json())
+        network = {name: value for name, value in design.to_json().items() if name != "recipe"}
+        print_json({**costs[0].to_json(), "design": network})
     else:
-        _print_cost(title, costs[0])
+        bits = {layer.name: f"{layer.weight_bits}/{layer.act_bits}" for layer in profile.layers if layer.weights}
+        _print_cost(title, costs[0], bits)
 
 
 def _print_tables(title: str, titles: Mapping[str, str], costs: Sequence[Cost], as_json: bool) -> None:
@@ -70,7 +81,7 @@ def _print_tables(title: str, titles: Mapping[str, str], costs: Sequence[Cost], 
     next_step(f"greenshift targets {costs[0].target}")
 
 
-def _print_cost(title: str, spent: Cost) -> None:
+def _print_cost(title: str, spent: Cost, bits: Mapping[str, str]) -> None:
     facts = {
         "energy": f"{format_quantity(spent.energy_j, 'J')} within a factor of {spent.uncertainty_factor:.1f}",
         "latency": f"{format_quantity(spent.latency_s, 's')} within a factor of {spent.latency_uncertainty_factor:.1f}",
@@ -79,11 +90,12 @@ def _print_cost(title: str, spent: Cost) -> None:
         "fits": "yes" if spent.fits else "no: " + "; ".join(spent.limits),
         "provenance": f"{spent.provenance} by {spent.model}",
     }
-    columns = ["layer", "arithmetic", "kernel", "MACs ", "energy ", "latency ", "size "]
+    columns = ["layer", "arithmetic", "bits", "kernel", "MACs ", "energy ", "latency ", "size "]
     rows = [
         [
             layer.name,
             layer.arithmetic,
+            bits.get(layer.name, ""),
             layer.kernel,
             format_count(layer.macs),
             format_quantity(layer.energy_j, "J"),
@@ -97,26 +109,31 @@ def _print_cost(title: str, spent: Cost) -> None:
     next_step(f"greenshift targets {spent.target}")
 
 
-def _profile(model: str, configuration: str, data: DataChoice) -> Any:
-    """Profile of a named or stored configuration on a backbone."""
-    from greenshift.design import Recipe
+def _designed(config: StudyConfig, configuration: str | None) -> tuple[Design, NetworkProfile]:
+    """Design and profile of a named or stored configuration, or of the space's default, on a backbone."""
     from greenshift.networks import profile_design, weighted_layers
+    from greenshift.scoping import study_scope
     from greenshift.space import configuration_names, make_space, named_configuration
+    from greenshift.space.techniques import parameters
 
-    depth = weighted_layers(model, data)
-    space = make_space("paper", depth=depth, fidelity=None)
-    if configuration in configuration_names():
-        values = named_configuration(configuration, depth)
+    data = DataChoice(config.data, config.data_dir)
+    depth = weighted_layers(config.model, data)
+    scope = study_scope(config, profile_design(Design(config.model), data), load_target(config.target))
+    space = make_space(config.space, depth=depth, fidelity=None, scope=scope)
+    if scope is None and configuration in configuration_names():
+        values = named_configuration(str(configuration), depth)
     else:
         # A configuration of a study has no value for its fidelity; the space's default stands in.
-        defaults = dict(space.configspace.get_default_configuration())
-        given = _read_configuration(configuration, configuration_names())
+        given = {} if configuration is None else _read_configuration(configuration, configuration_names())
+        if scope is not None:  # how a network was taught costs nothing when it runs
+            given = {name: value for name, value in given.items() if name not in parameters("distill")}
         try:
-            values = space.validate({**defaults, **given})
+            values = space.complete(given)
+            space.validate({**values, **given})
         except InputError as error:
             raise InputError(f"{configuration}: {error}") from error
-    design = space.to_design(values, backbone=model, fidelity=None, epochs=None, base=Recipe())
-    return profile_design(design, data)
+    design = space.to_design(values, backbone=config.model, fidelity=None, epochs=None, base=Recipe())
+    return design, profile_design(design, data)
 
 
 def _read_configuration(name: str, known: tuple[str, ...]) -> dict[str, Any]:

@@ -97,4 +97,4 @@ def _number(text: str) -> int | float | str:
     return text
 
 
-_READERS: dict[str, Callable[[str], Any]] = {"objectives": _words, "prior": _prior}
+_READERS: dict[str, Callable[[str], Any]] = {"objectives": _words, "techniques": _words, "prior": _prior}

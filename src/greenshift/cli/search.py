@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -13,6 +13,9 @@ from greenshift.cli.tables import print_front
 from greenshift.config import StudyConfig
 from greenshift.errors import InputError, StoppedError, StudyError
 from greenshift.quantities import format_objective, format_quantity
+
+if TYPE_CHECKING:
+    from greenshift.study import StudySummary
 
 
 def add_to(app: typer.Typer) -> None:
@@ -63,21 +66,7 @@ def search(
         except StudyInterrupted as stopped:
             raise StoppedError(f"{stopped}; what had finished is in {shell_path(folder)}") from stopped
     if as_json:
-        print_json(
-            {
-                "store": str(folder),
-                "reason": summary.reason,
-                "detail": summary.detail,
-                "progress": dataclasses.asdict(summary.progress),
-                "consumption": dataclasses.asdict(summary.consumption),
-                "front": [evaluation.trial for evaluation in summary.front],
-                "limits": summary.limits,
-                "warm_start": {
-                    "taken": len(summary.warm_start.configurations),
-                    "skipped": summary.warm_start.skipped,
-                },
-            }
-        )
+        print_json(_summary(folder, summary))
         return
     typer.echo(f"{summary.detail}. Store: {shell_path(folder)}")
     if config.replay is not None:
@@ -91,6 +80,20 @@ def search(
         )
     print_front(folder)
     next_step(f"greenshift report {shell_path(folder)}")
+
+
+def _summary(folder: Path, summary: "StudySummary") -> dict[str, Any]:
+    return {
+        "store": str(folder),
+        "reason": summary.reason,
+        "detail": summary.detail,
+        "progress": dataclasses.asdict(summary.progress),
+        "consumption": dataclasses.asdict(summary.consumption),
+        "front": [evaluation.trial for evaluation in summary.front],
+        "limits": summary.limits,
+        "techniques": None if summary.scope is None else summary.scope.to_json(),
+        "warm_start": {"taken": len(summary.warm_start.configurations), "skipped": summary.warm_start.skipped},
+    }
 
 
 def _found(auto: AutoBudget) -> str:

@@ -26,6 +26,7 @@ def front_json(
             "trial": point.trial,
             **({"baseline": point.label} if point.label else {}),
             "configuration": point.configuration,
+            "design": point.design.to_json(),
             "fidelity": point.fidelity,
             "objectives": point.objectives,
             "provenance": point.provenance,

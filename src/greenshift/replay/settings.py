@@ -15,6 +15,7 @@ _DEFAULTS = {f.name: f.default for f in dataclasses.fields(StudyConfig)}
 # What a replay cannot have otherwise, with the reason.
 _FIXED: dict[str, tuple[Any, str]] = {
     "space": ("paper", "the table has a grid of the paper's space"),
+    "techniques": ((), "the paper's space has none to choose from"),
     "data_dir": (None, "nothing is read but the table"),
     "workers": (1, "recorded evaluations end at once, so that several at a time would end in no honest order"),
     "baselines": (False, "the table holds no baselines"),

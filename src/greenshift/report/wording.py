@@ -87,8 +87,12 @@ def describe_layers(key: LayerKey) -> str:
 
 def describe_design(design: Design) -> str:
     """Say in words what is done to a backbone, such as `int8 on all layers; distilled`, or `float32` if nothing is."""
-    used = [(key, scheme) for key, scheme in design.schemes if not (isinstance(key, Depth) and key.count == 0)]
-    parts = [f"{describe_scheme(scheme)} on {describe_layers(key)}" for key, scheme in used] or ["float32"]
+    used: dict[Any, list[LayerKey]] = {}
+    for key, scheme in design.schemes:
+        if not (isinstance(key, Depth) and key.count == 0):
+            used.setdefault(scheme, []).append(key)
+    parts = [f"{describe_scheme(s)} on {', '.join(map(describe_layers, keys))}" for s, keys in used.items()]
+    parts = parts or ["float32"]
     parts += [f"width {design.width:g}"] * (design.width != 1) + [f"depth {design.depth:g}"] * (design.depth != 1)
     parts += [f"{design.blocks} blocks"] * (design.blocks != "dense")
     if design.resolution is not None:

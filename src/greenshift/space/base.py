@@ -1,10 +1,10 @@
 """A search space: a ConfigSpace, checked input, and the mapping from a configuration to a design."""
 
-import dataclasses
 import difflib
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from ConfigSpace import Configuration, ConfigurationSpace
@@ -19,15 +19,20 @@ from ConfigSpace.hyperparameters import (
     FloatHyperparameter,
     Hyperparameter,
     IntegerHyperparameter,
+    OrdinalHyperparameter,
 )
+from ConfigSpace.util import deactivate_inactive_hyperparameters
 
 from greenshift.design import Design, Recipe
 from greenshift.errors import InputError
-from greenshift.schemes import Depth, LayerKey, Scheme, Shift
-from greenshift.space.paper import paper_hyperparameters
+from greenshift.space.full import add_full, full_design, reasons, require_scope
+from greenshift.space.paper import paper_design, paper_hyperparameters
+from greenshift.space.scope import Scope
 
-_SPACES: dict[str, Callable[[int], list[Hyperparameter[Any, Any]]]] = {"paper": paper_hyperparameters}
-_FIDELITIES = ("epochs", "shift_depth")
+# Makes a design of a configuration, a backbone and the recipe of what the space does not search.
+DesignRule = Callable[[Mapping[str, Any], str, Recipe], Design]
+
+_FIDELITIES = {"paper": ("epochs", "shift_depth"), "full": ("epochs",)}
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,9 @@ class SearchSpace:
         fidelity: Name of the hyperparameter that is the fidelity instead, or None.
         depth: Number of convolutions and linear layers of the network.
         fixed: Values of the hyperparameters that every configuration shares and the ConfigSpace lacks.
+        rule: What makes a design of a configuration.
+        reasons: Why a hyperparameter may be inactive, by its name, and why a value is not among its choices, by
+            `name=value`, for people who write configurations.
     """
 
     name: str
@@ -47,6 +55,8 @@ class SearchSpace:
     fidelity: str | None
     depth: int
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    rule: DesignRule = paper_design
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
     def validate(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
         """Check a configuration against the space and return it as plain Python values, in the space's order.
@@ -63,7 +73,9 @@ class SearchSpace:
             checked = Configuration(self.configspace, values=values)
         except ActiveHyperparameterNotSetError as error:
             raise InputError(f"configuration: '{error.hyperparameter.name}' is missing; add it") from error
-        except (InactiveHyperparameterSetError, ForbiddenValueError, IllegalValueError) as error:
+        except InactiveHyperparameterSetError as error:
+            raise InputError(self._inactive(error.hyperparameter.name)) from error
+        except (ForbiddenValueError, IllegalValueError) as error:
             raise InputError("configuration: " + " ".join(str(error).split())) from error
         return {name: values[name] for name in self.configspace if name in checked}
 
@@ -94,29 +106,47 @@ class SearchSpace:
             InputError: If a hyperparameter is missing or has a value that no design can have.
         """
         configuration = {**self.fixed, **configuration}
+        if self.fidelity == "shift_depth":
+            configuration["shift_depth"] = self.depth if fidelity is None else round(fidelity)
+        full = configuration.get("epochs", base.epochs) if epochs is None else epochs
         try:
-            if self.fidelity == "shift_depth":
-                shift_depth = self.depth if fidelity is None else round(fidelity)
-            else:
-                shift_depth = configuration["shift_depth"]
-            layers: tuple[LayerKey, Scheme] = (Depth(shift_depth), _shift(configuration))
-            optimization = dataclasses.replace(
-                base.optimization,
-                name=configuration["optimizer"],
-                lr=configuration["lr"],
-                momentum=configuration["momentum"],
-                weight_decay=configuration["weight_decay"],
-            )
-            batch_size = configuration["batch_size"]
+            return self.rule(configuration, backbone, replace(base, epochs=full))
         except KeyError as error:
             raise InputError(f"configuration: {error} is missing; add it") from error
-        full = configuration.get("epochs", base.epochs) if epochs is None else epochs
-        recipe = dataclasses.replace(base, epochs=full, batch_size=batch_size, optimization=optimization)
-        return Design(backbone=backbone, schemes=(layers,) if shift_depth else (), recipe=recipe)
+
+    def complete(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a legal configuration: what is missing has its default, what is inactive is left out.
+
+        Args:
+            configuration: Values of some hyperparameters of this space.
+
+        Raises:
+            InputError: If a hyperparameter is unknown or has a value that is not allowed.
+        """
+        self._check_names(configuration)
+        given = {name: _legal(self.configspace[name], value) for name, value in configuration.items()}
+        defaults = {name: hyperparameter.default_value for name, hyperparameter in self.configspace.items()}
+        try:
+            return self.validate(dict(deactivate_inactive_hyperparameters({**defaults, **given}, self.configspace)))
+        except (ForbiddenValueError, IllegalValueError) as error:
+            raise InputError("configuration: " + " ".join(str(error).split())) from error
+
+    def _check_reason(self, name: str, value: Any) -> None:
+        reason = self.reasons.get(f"{name}={value}")
+        if reason is not None:
+            raise InputError(f"configuration: {name} cannot be {value!r}: {reason}; choose another value")
+
+    def _inactive(self, name: str) -> str:
+        conditions = " and ".join(
+            str(c).partition(" | ")[2] or str(c) for c in self.configspace.parent_conditions_of[name]
+        )
+        reason = self.reasons.get(name, f"it counts where {conditions}")
+        return f"configuration: '{name}' is not used with the other values: {reason}; remove it"
 
     def _check_names(self, configuration: Mapping[str, Any]) -> None:
         known = list(self.configspace)
-        for name in configuration:
+        for name, value in configuration.items():
+            self._check_reason(name, value)
             if name == self.fidelity:
                 raise InputError(f"configuration: '{name}' is the fidelity of this study and not searched; remove it")
             if name not in known:
@@ -125,43 +155,43 @@ class SearchSpace:
                 raise InputError(f"configuration: unknown hyperparameter '{name}'; {hint}")
 
 
-def _shift(configuration: Mapping[str, Any]) -> Shift:
-    return Shift(
-        kind=configuration["shift_type"],
-        weight_bits=configuration["weight_bits"],
-        act_integer_bits=configuration["act_integer_bits"],
-        act_fraction_bits=configuration["act_fraction_bits"],
-        rounding=configuration["rounding"],
-    )
-
-
-def make_space(name: str, *, depth: int, fidelity: str | None, seed: int = 0) -> SearchSpace:
+def make_space(
+    name: str, *, depth: int, fidelity: str | None, seed: int = 0, scope: Scope | None = None
+) -> SearchSpace:
     """Return a search space by name.
 
     Args:
-        name: `paper`, Table 1 of the paper.
+        name: `paper`, Table 1 of the paper, or `full`, every technique per layer group.
         depth: Number of convolutions and linear layers of the network, the largest shift depth.
         fidelity: Hyperparameter that is the fidelity and therefore leaves the space: `epochs`,
-            `shift_depth`, or None.
+            `shift_depth` (of `paper`), or None.
         seed: Seed of the space's own sampling; optimizers bring their own.
+        scope: What a full space searches; needed for `full` only.
 
     Raises:
-        InputError: If the space or the fidelity is unknown, or `depth` is below 1.
+        InputError: If the space or the fidelity is unknown, `depth` is below 1, or a full space has no scope.
     """
-    if name not in _SPACES:
-        raise InputError(f"space: unknown space '{name}'; known: {', '.join(_SPACES)}")
-    if fidelity is not None and fidelity not in _FIDELITIES:
-        raise InputError(f"fidelity: '{fidelity}' is unknown; known: {', '.join(_FIDELITIES)}")
+    if name not in _FIDELITIES:
+        raise InputError(f"space: unknown space '{name}'; known: {', '.join(_FIDELITIES)}")
+    if fidelity is not None and fidelity not in _FIDELITIES[name]:
+        which = "" if name == "paper" else f" in space {name}"
+        raise InputError(f"fidelity: '{fidelity}' is unknown{which}; known: {', '.join(_FIDELITIES[name])}")
     if depth < 1:
         raise InputError(f"space {name}: depth is the number of layers to shift, at least 1, not {depth}")
     configspace = ConfigurationSpace(name=name, seed=seed)
-    configspace.add(hyperparameter for hyperparameter in _SPACES[name](depth) if hyperparameter.name != fidelity)
+    if name == "full":
+        scope = require_scope(scope)
+        add_full(configspace, scope)
+        return SearchSpace(name, configspace, fidelity, depth, rule=partial(full_design, scope), reasons=reasons(scope))
+    configspace.add(
+        hyperparameter for hyperparameter in paper_hyperparameters(depth) if hyperparameter.name != fidelity
+    )
     return SearchSpace(name, configspace, fidelity, depth)
 
 
 def space_names() -> tuple[str, ...]:
     """Names that `make_space` knows."""
-    return tuple(_SPACES)
+    return tuple(_FIDELITIES)
 
 
 def _legal(hyperparameter: Hyperparameter[Any, Any], value: Any) -> Any:
@@ -179,6 +209,10 @@ def _legal(hyperparameter: Hyperparameter[Any, Any], value: Any) -> Any:
         allowed = "one of " + ", ".join(str(choice) for choice in hyperparameter.choices)
         legal = isinstance(value, str) and value in hyperparameter.choices
         plain = str
+    elif isinstance(hyperparameter, OrdinalHyperparameter):
+        allowed = "one of " + ", ".join(f"{step:g}" for step in hyperparameter.sequence)
+        legal = number and value in hyperparameter.sequence
+        plain = float
     else:
         raise TypeError(f"hyperparameters of type {type(hyperparameter).__name__} have no rule here")
     if not legal:

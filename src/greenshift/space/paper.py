@@ -10,12 +10,15 @@ workshop), Table 1. Three decisions that the table leaves open:
 - All hyperparameters are always active. Momentum is drawn for optimizers that have none and ignored there.
 """
 
+import dataclasses
+from collections.abc import Mapping
 from typing import Any, get_args
 
 from ConfigSpace import Categorical, Float, Integer
 from ConfigSpace.hyperparameters import Hyperparameter
 
-from greenshift.design import OptimizerName
+from greenshift.design import Design, OptimizerName, Recipe
+from greenshift.schemes import Depth, LayerKey, Scheme, Shift
 
 
 def paper_hyperparameters(depth: int) -> list[Hyperparameter[Any, Any]]:
@@ -38,3 +41,36 @@ def paper_hyperparameters(depth: int) -> list[Hyperparameter[Any, Any]]:
         Categorical("rounding", ["deterministic", "stochastic"], default="deterministic"),
         Float("weight_decay", (1e-6, 1e-2), default=1e-4),
     ]
+
+
+def paper_design(values: Mapping[str, Any], backbone: str, recipe: Recipe) -> Design:
+    """Return the design of a configuration: one shift scheme from the output as deep as the shift depth.
+
+    Args:
+        values: The configuration, shift depth included.
+        backbone: Model name.
+        recipe: What the space does not search.
+
+    Raises:
+        KeyError: If a hyperparameter is missing.
+    """
+    layers: tuple[LayerKey, Scheme] = (Depth(values["shift_depth"]), _shift(values))
+    optimization = dataclasses.replace(
+        recipe.optimization,
+        name=values["optimizer"],
+        lr=values["lr"],
+        momentum=values["momentum"],
+        weight_decay=values["weight_decay"],
+    )
+    trained = dataclasses.replace(recipe, batch_size=values["batch_size"], optimization=optimization)
+    return Design(backbone=backbone, schemes=(layers,) if values["shift_depth"] else (), recipe=trained)
+
+
+def _shift(values: Mapping[str, Any]) -> Shift:
+    return Shift(
+        kind=values["shift_type"],
+        weight_bits=values["weight_bits"],
+        act_integer_bits=values["act_integer_bits"],
+        act_fraction_bits=values["act_fraction_bits"],
+        rounding=values["rounding"],
+    )

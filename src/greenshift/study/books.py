@@ -59,6 +59,7 @@ class Books:
                 "limits": self._plan.limits,
                 "planned_trials": self.planned_trials,
                 STOPPED_FACT: None,
+                "techniques": None if self._plan.scope is None else self._plan.scope.to_json(),
                 "warm_start": self._plan.warm_start.to_json(),
                 **weight_facts({"teacher": self._plan.teacher, "init": self._plan.init}),
                 **record_setting(),
@@ -92,6 +93,7 @@ class Books:
 
     def _first_note(self) -> str | None:
         notes = [str(self._plan.warm_start)] if self._plan.warm_start.configurations else []
+        notes += [str(self._plan.scope)] if self._plan.scope is not None else []
         return "; ".join([*notes, *weight_notes(self._plan.teacher, self._plan.init)]) or None
 
     def _add(self, evaluation: Evaluation) -> None:
@@ -129,5 +131,6 @@ class Books:
             front=front,
             limits=self._plan.limits,
             warm_start=self._plan.warm_start,
+            scope=self._plan.scope,
             nearest=None if front else nearest(self._store.evaluations(), self._plan.limits),
         )

@@ -83,7 +83,7 @@ def replay_evaluator(config: StudyConfig) -> Evaluator | None:
     check_settings(config, table)
     replay = Replay(table)
 
-    def space(name: str, *, depth: int, fidelity: str | None, seed: int = 0) -> SearchSpace:  # noqa: ARG001
+    def space(name: str, *, depth: int, fidelity: str | None, **_: object) -> SearchSpace:
         return SearchSpace(name, table.space, fidelity, depth, fixed=table.fixed)
 
     return Evaluator(

@@ -13,7 +13,8 @@ from greenshift.front import REFERENCE_BASELINE, study_reference
 from greenshift.objectives import HOST_LATENCY, Objective, get_objectives
 from greenshift.optimize import Fidelity, Optimizer, make_fidelity, make_optimizer
 from greenshift.records import DataChoice, Task, WeightFile
-from greenshift.space import SearchSpace
+from greenshift.scoping import study_scope
+from greenshift.space import Scope, SearchSpace
 from greenshift.study.evaluator import Evaluator
 from greenshift.study.warm import WarmStart, warm_start
 from greenshift.study.weights import find_weights
@@ -33,6 +34,7 @@ class Plan:
         data: The images.
         target: The device.
         space: The search space.
+        scope: What a full space searches, None for another one.
         fidelity: The fidelity, or None.
         objectives: What is minimised.
         budget: Totals that may be used.
@@ -50,6 +52,7 @@ class Plan:
     data: DataChoice
     target: Target
     space: SearchSpace
+    scope: Scope | None
     fidelity: Fidelity | None
     objectives: tuple[Objective, ...]
     budget: Budget
@@ -171,20 +174,25 @@ def make_plan(config: StudyConfig, evaluator: Evaluator, facts: Mapping[str, Any
     if fidelity is not None and hyperparameter_of(config.fidelity) == "epochs":
         epochs = round(fidelity.maximum)
     baselines = evaluator.baselines(config.model, data, epochs, depth)
-    untouched = cost(evaluator.profile(baselines[REFERENCE_BASELINE], data), target)
+    plain = evaluator.profile(baselines[REFERENCE_BASELINE], data)
+    untouched = cost(plain, target)
     bounds = constraints(config)
     float32 = _by_objective(untouched, ("energy_j", "latency_s", "size_bytes", "peak_memory_bytes"))
     recipe = _recipe(config, epochs)
     teacher, init = _trained_weights(config, evaluator, recipe, data, facts)
     if init is not None:  # a narrow network cannot start from the weights of a wide one
         baselines = {label: design for label, design in baselines.items() if design.width == 1}
-    space = evaluator.space(config.space, depth=depth, fidelity=hyperparameter_of(config.fidelity), seed=config.seed)
+    scope = study_scope(config, plain, target)
+    space = evaluator.space(
+        config.space, depth=depth, fidelity=hyperparameter_of(config.fidelity), seed=config.seed, scope=scope
+    )
     plan = Plan(
         config=config,
         evaluator=evaluator,
         data=data,
         target=target,
         space=space,
+        scope=scope,
         fidelity=fidelity,
         objectives=get_objectives(config.objectives),
         budget=parse_budget(config.budget),

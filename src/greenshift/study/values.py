@@ -6,6 +6,7 @@ from typing import Literal
 
 from greenshift.front import Nearest
 from greenshift.records import Evaluation, Task
+from greenshift.space import Scope
 from greenshift.store import Consumption
 from greenshift.study.warm import WarmStart
 
@@ -82,6 +83,7 @@ class StudySummary:
         front: The front, sorted by the first objective.
         limits: Upper bound per constrained objective, in its unit.
         warm_start: What the search began with.
+        scope: What a full space searched, None for another one.
         nearest: If constraints left the front empty, the configuration that came closest.
     """
 
@@ -93,6 +95,7 @@ class StudySummary:
     front: tuple[Evaluation, ...] = ()
     limits: dict[str, float] = field(default_factory=dict)
     warm_start: WarmStart = field(default_factory=WarmStart)
+    scope: Scope | None = None
     nearest: Nearest | None = None
 
 

@@ -5,9 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ConfigSpace.exceptions import ForbiddenValueError, IllegalValueError
-from ConfigSpace.util import deactivate_inactive_hyperparameters
-
 from greenshift.config import StudyConfig
 from greenshift.errors import InputError
 from greenshift.front import front
@@ -98,11 +95,10 @@ def fitted_to(configuration: Mapping[str, Any], space: SearchSpace) -> Configura
     Hyperparameters that this space does not have are dropped, those that the configuration lacks get their
     defaults, and inactive ones are left out.
     """
-    defaults = {name: hyperparameter.default_value for name, hyperparameter in space.configspace.items()}
-    shared = {name: configuration[name] for name in defaults if name in configuration}
+    shared = {name: value for name, value in configuration.items() if name in space.configspace}
     if not shared:
         return None
     try:
-        return space.validate(dict(deactivate_inactive_hyperparameters({**defaults, **shared}, space.configspace)))
-    except (InputError, ForbiddenValueError, IllegalValueError):
+        return space.complete(shared)
+    except InputError:
         return None

@@ -1,6 +1,6 @@
 """Targets: the machines that networks are for, and what an inference costs on them."""
 
-from greenshift.targets.capabilities import Capabilities, capabilities, memory_bytes, no_gain
+from greenshift.targets.capabilities import Capabilities, capabilities, energy_over_int8, memory_bytes, no_gain
 from greenshift.targets.loading import load_target, load_variants, target_names
 from greenshift.targets.model import cost
 from greenshift.targets.result import Cost, LayerCost
@@ -16,6 +16,7 @@ __all__ = [
     "Target",
     "capabilities",
     "cost",
+    "energy_over_int8",
     "load_target",
     "load_variants",
     "memory_bytes",

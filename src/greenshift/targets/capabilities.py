@@ -66,6 +66,25 @@ def capabilities(target: Target) -> Capabilities:
     )
 
 
+def energy_over_int8(
+    target: Target, arithmetic: Arithmetic, weight_bits: int, act_bits: int, weight_levels: int = 0
+) -> float | None:
+    """Energy of one ordinary 3x3 convolution relative to int8, None where the target cannot run it or has no energies.
+
+    Args:
+        target: The target.
+        arithmetic: What one multiply-accumulate is.
+        weight_bits: Bits of a stored weight.
+        act_bits: Bits of an activation.
+        weight_levels: Number of different exponents of a shift weight.
+    """
+    energy, base = (
+        _energy_j(layer, target)
+        for layer in (_probe(arithmetic, weight_bits, act_bits, weight_levels), _PROBES["int8"])
+    )
+    return None if energy is None or base is None else energy / base
+
+
 def no_gain(
     target: Target, arithmetic: Arithmetic, weight_bits: int, act_bits: int, levels: int = 0, *, name: str = ""
 ) -> str | None:

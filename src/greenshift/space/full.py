@@ -1,0 +1,124 @@
+"""The full space: a technique per layer group, pruning, distillation and width, and how the network is trained.
+
+Hyperparameters that the rest of a configuration makes pointless are inactive: the bits of a scheme that a group does
+not have, the sparsity of a network that is not pruned. So no combination has to be forbidden.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from ConfigSpace import Categorical, ConfigurationSpace, EqualsCondition, Float, Integer
+
+from greenshift.design import Design, Recipe
+from greenshift.errors import InputError
+from greenshift.space.groups import LayerGroup
+from greenshift.space.scheme_choices import CHOICES, add_schemes, group_schemes
+from greenshift.space.scope import Scope
+from greenshift.space.techniques import PATTERNS, TECHNIQUES, UNSTRUCTURED, WIDTHS
+
+_TRAINING = {"technique": "training"}
+
+
+def add_full(space: ConfigurationSpace, scope: Scope) -> None:
+    """Add all hyperparameters of a scope, and their conditions.
+
+    Args:
+        space: The empty space.
+        scope: What is searched.
+    """
+    add_schemes(space, scope)
+    for name in scope.techniques:
+        add = TECHNIQUES[name].add
+        if add is not None:
+            add(space, scope)
+    _add_training(space)
+
+
+def full_design(scope: Scope, values: Mapping[str, Any], backbone: str, recipe: Recipe) -> Design:
+    """Return the design of a configuration.
+
+    Args:
+        scope: What the space searches.
+        values: The configuration.
+        backbone: Model name.
+        recipe: What the space does not search.
+    """
+    design = Design(backbone, schemes=group_schemes(values, scope), recipe=_trained(values, recipe))
+    for name in scope.techniques:
+        apply = TECHNIQUES[name].apply
+        if apply is not None:
+            design = apply(values, design)
+    return design
+
+
+def _add_training(space: ConfigurationSpace) -> None:
+    optimizer = Categorical("optimizer", ["SGD", "Adam"], meta=_TRAINING)
+    momentum = Float("momentum", (0.8, 0.98), default=0.9, meta=_TRAINING)
+    space.add(
+        optimizer,
+        momentum,
+        Float("lr", (1e-4, 0.3), default=0.02, log=True, meta=_TRAINING),
+        Float("weight_decay", (1e-6, 1e-2), default=1e-4, log=True, meta=_TRAINING),
+        Integer("batch_size", (16, 256), default=64, log=True, meta=_TRAINING),
+    )
+    space.add(EqualsCondition(momentum, optimizer, "SGD"))
+
+
+def _trained(values: Mapping[str, Any], recipe: Recipe) -> Recipe:
+    optimization = dataclasses.replace(
+        recipe.optimization,
+        name=values["optimizer"],
+        lr=values["lr"],
+        weight_decay=values["weight_decay"],
+        momentum=values.get("momentum", recipe.optimization.momentum),
+    )
+    return dataclasses.replace(recipe, batch_size=values["batch_size"], optimization=optimization)
+
+
+def usable_patterns(groups: tuple[LayerGroup, ...], narrowest: float) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return the patterns that every stage of a network can be pruned in, and why others are left out.
+
+    Args:
+        groups: The layer groups.
+        narrowest: Smallest width that the backbone may get.
+    """
+    stages = [group for group in groups if group.is_stage]
+    if not stages:
+        return (), {"prune": "there is nothing between the first convolution and the last linear layer"}
+    few = min(stages, key=lambda group: group.inputs)
+    left_out = {}
+    for pattern in PATTERNS:
+        size = 0 if pattern == UNSTRUCTURED else int(pattern.partition(":")[2])
+        if few.inputs * narrowest < size:
+            at = "" if few.inputs < size else f" at the least width, {narrowest:g}, too few"
+            inputs = f"{few.inputs} input{'s' * (few.inputs != 1)} per output{at}"
+            left_out[pattern] = f"it needs {size} inputs per output, and a layer of {few.name} has {inputs}"
+    return tuple(pattern for pattern in PATTERNS if pattern not in left_out), left_out
+
+
+def narrowest_width(techniques: tuple[str, ...]) -> float:
+    """Smallest width among the techniques that are searched."""
+    return min(WIDTHS) if "compact" in techniques else 1.0
+
+
+def reasons(scope: Scope) -> dict[str, str]:
+    """Say why a hand-written configuration may not have a value, by hyperparameter and `hyperparameter=value`."""
+    found = {"prune": "binary weights have no zero, so that a network with a binary stage cannot be pruned"}
+    for name, reason in scope.left_out.items():
+        if name in CHOICES:
+            found |= {f"scheme_{group.name}={name}": reason for group in scope.groups}
+        elif name in PATTERNS:
+            found[f"prune_pattern={name}"] = reason
+    return found
+
+
+def require_scope(scope: Scope | None) -> Scope:
+    """Return the scope.
+
+    Raises:
+        InputError: If there is none, or nothing in it that a layer could be.
+    """
+    if scope is None or not scope.groups or not scope.schemes:
+        raise InputError("space full: it is laid out for a network with convolutions or linear layers; name one")
+    return scope

@@ -1,0 +1,149 @@
+"""The full space through the command line: search, front, select, cost, plan, techniques."""
+
+import json
+import tomllib
+
+import pytest
+
+from greenshift.targets import target_names
+
+SEARCH = (
+    *("search", "--data", "digits", "--model", "tiny_cnn", "--space", "full", "--techniques", "uniform,prune"),
+    *("--optimizer", "random", "--fidelity", "epochs", "--max-fidelity", "2", "--train-limit", "200"),
+    *("--seed", "1", "--no-baselines", "--budget", "3trials", "--json"),
+)
+
+
+@pytest.fixture(scope="module")
+def full_store(tmp_path_factory, greenshift):
+    folder = tmp_path_factory.mktemp("full") / "store"
+    said = greenshift(*SEARCH, "--store", folder)
+    assert said.code == 0, said.err
+    return folder, json.loads(said.out)
+
+
+def test_search_front_and_select(full_store, greenshift, call):
+    folder, summary = full_store
+    assert summary["techniques"]["searched"] == ["uniform", "prune"]
+    assert summary["techniques"]["schemes"] == ["int8", "lowbit", "float"]
+    assert summary["techniques"]["groups"]["stage1"] == ["1.0"], "8x8 images have no first pooling"
+    assert summary["progress"]["ok"] == 3
+    points = json.loads(call("front", folder, "--json").out)
+    assert points
+    for point in points:
+        configuration, design = point["configuration"], point["design"]
+        assert configuration["scheme_stem"] in ("int8", "lowbit", "float")
+        assert ("lowbit_bits_stem" in configuration) == (configuration["scheme_stem"] == "lowbit")
+        assert (design.get("pruning") is None) == (configuration["prune"] == "off")
+    table = call("front", folder)
+    assert table.code == 0
+    again = greenshift(*SEARCH, "--store", folder)
+    assert json.loads(again.out)["progress"]["ok"] == 3, "the same study, told again"
+    selected = json.loads(call("select", folder, "--seeds", "1", "--json").out)
+    assert 0 <= selected["test_error"]["mean"] <= 1
+
+
+def test_status_and_report_look_at_it(full_store, call):
+    folder, _ = full_store
+    assert "space full" in call("status", folder).out
+    assert call("report", folder, "--json").code == 0
+
+
+def test_search_says_in_one_line_what_it_leaves_out(tmp_path, call):
+    arguments = [word for word in SEARCH if word not in ("--techniques", "uniform,prune", "--json")]
+    said = call(*arguments, "--target", "cpu-vnni", "--budget", "1trials", "--store", tmp_path / "store")
+    assert said.code == 0, said.err
+    line = next(line for line in said.err.splitlines() if line.startswith("techniques: "))
+    assert "techniques: uniform, binary, compact; layers are int8, sign, float; left out for cpu-vnni: " in line
+    for words in (
+        "distill (no teacher is given)",
+        "prune (zeros cost as much",
+        "shift (",
+        "takes 1.00 of int8's energy",
+    ):
+        assert words in line
+
+
+def test_a_full_study_begins_with_anothers_front(full_store, tmp_path, call):
+    """Groups have the same names on every network."""
+    folder, _ = full_store
+    words = ["resnet20" if word == "tiny_cnn" else word for word in SEARCH]
+    said = call(*words, "--budget", "1trials", "--train-limit", "64", "--warm-start", folder, "--store", tmp_path / "s")
+    assert said.code == 0, said.err
+    assert json.loads(said.out)["warm_start"]["taken"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--techniques", "shifts"), "unknown technique 'shifts'; known: shift, uniform, binary, ternary, prune"),
+        (("--techniques", "distill"), "distill needs a teacher; name its file with teacher"),
+        (("--techniques", "shift", "--space", "paper"), "space paper has none to choose from; set space to 'full'"),
+        (("--fidelity", "shift_depth"), "'shift_depth' is unknown in space full; known: epochs"),
+        (("--space", "fuller"), "unknown space 'fuller'; known: paper, full"),
+    ],
+)
+def test_search_refuses_in_one_line(arguments, message, tmp_path, call):
+    given = ["search", "--data", "digits", "--model", "tiny_cnn", "--space", "full", *arguments]
+    said = call(*given, "--store", tmp_path / "store")
+    assert said.code == 2
+    assert message in said.complaint
+    assert not (tmp_path / "store").exists()
+
+
+def test_init_writes_space_and_techniques(tmp_path, call):
+    file = tmp_path / "study.toml"
+    assert call("init", "--space", "full", "--techniques", "shift, prune", "--output", file).code == 0
+    written = tomllib.loads(file.read_text())
+    assert (written["space"], written["techniques"]) == ("full", ["shift", "prune"])
+    assert "# what space full searches, such as shift,prune; all that pay on the target if left out" in file.read_text()
+
+
+def test_cost_of_a_mixture(tmp_path, call):
+    file = tmp_path / "mixture.json"
+    file.write_text(json.dumps({"scheme_stage1": "shift", "scheme_head": "float", "prune": "on", "temperature": 2.0}))
+    arguments = ("cost", "--space", "full", "--model", "resnet20", "--configuration", file)
+    found = json.loads(call(*arguments, "--json").out)
+    schemes = {entry["layers"]: entry["scheme"] for entry in found["design"]["schemes"]}
+    assert schemes == {"conv1": "uniform", "layer1.*": "poweroftwo", "layer2.*": "uniform", "layer3.*": "uniform"}
+    table = call(*arguments).out
+    rows = {line.split()[0]: line.split()[1:3] for line in table.splitlines() if line.startswith(("layer", "linear"))}
+    assert rows["layer1.0.conv1"] == ["shift", "4/8"]
+    assert rows["layer2.0.conv1"] == ["int", "8/8"]
+    assert rows["linear"] == ["float", "32/32"]
+    file.write_text(json.dumps({"scheme_stage1": "binary", "prune": "on"}))
+    refused = call(*arguments, "--techniques", "binary,prune")
+    assert refused.code == 2
+    assert "'prune' is not used with the other values: binary weights have no zero" in refused.complaint
+
+
+def test_plan_knows_the_cheapest_mixture(call):
+    def bound(space):
+        use = ("--rate", "1/s", "--lifetime", "1d", "--training", "5kJ")
+        said = call("plan", "--model", "tiny_cnn", "--data", "digits", "--space", space, *use, "--json")
+        assert said.code == 0, said.err
+        return json.loads(said.out)
+
+    full, paper = bound("full"), bound("paper")
+    assert full["cheapest"]["width"] == 0.25
+    assert full["bound_j"] > paper["bound_j"]
+
+
+def test_techniques_are_listed(call):
+    found = json.loads(call("techniques", "--json").out)
+    names = [entry["name"] for entry in found]
+    assert len(set(names)) == len(names)
+    assert {"shift", "uniform", "binary", "ternary", "prune", "distill", "compact", "fuse"} <= set(names)
+    for entry in found:
+        assert entry["summary"]
+        assert entry["sources"]
+        assert set(entry["targets"]) == set(target_names())
+        assert entry["profits_on"] == [name for name, verdict in entry["targets"].items() if verdict["profits"]]
+        assert bool(entry["parameters"]) == (entry["name"] != "fuse")
+    by_name = {entry["name"]: entry for entry in found}
+    assert by_name["shift"]["parameters"]["shift_bits_GROUP"] == "2 to 7"
+    assert "cpu-vnni" not in by_name["shift"]["profits_on"]
+    text = call("techniques", "--target", "cortex-m0")
+    assert "on cortex-m0" in text.out
+    assert text.out.splitlines()[-1].startswith("next: greenshift search --space full")
+    assert call("techniques", "--target", "nowhere").code == 2

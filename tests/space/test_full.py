@@ -1,0 +1,211 @@
+"""The full space: its size, its default, its conditions, and designs that really build."""
+
+import json
+import re
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from full_samples import EVERYTHING, float_profile, full_space, scope
+from greenshift.compress.handlers import storage_of
+from greenshift.design import Design, Distillation, Pruning, Recipe
+from greenshift.errors import InputError
+from greenshift.networks import ImageShape, build_network, profile_design
+from greenshift.records import DataChoice
+from greenshift.schemes import Binary, PowerOfTwo, Ternary, Uniform
+from greenshift.space import make_space
+from greenshift.space.scheme_choices import CHOICES
+from greenshift.space.techniques import TECHNIQUES, parameters
+
+
+def designed(space, configuration, **base):
+    return space.to_design(
+        space.complete(configuration), backbone="resnet20", fidelity=None, epochs=None, base=Recipe(**base)
+    )
+
+
+@pytest.mark.parametrize("model", ["resnet20", "vgg16", "mobilenetv2"])
+def test_at_most_forty_parameters_are_active(model):
+    space = full_space(model, **EVERYTHING).configspace
+    counts = [len(dict(sample)) for sample in space.sample_configuration(300)]
+    groups, pruning, distillation, width, training = 5, 2 if model == "mobilenetv2" else 3, 3, 1, 5
+    assert 20 < max(counts) <= 3 * groups + pruning + distillation + width + training <= 40
+    assert len(dict(space.get_default_configuration())) < 20
+
+
+def test_default_is_int8_everywhere():
+    space = full_space(**EVERYTHING)
+    design = designed(space, {})
+    assert design.schemes == (("*", Uniform(8, 8)),)
+    assert (design.pruning, design.width, design.recipe.distillation) == (None, 1.0, Distillation(4.0, 0.5))
+    assert designed(full_space(), {}).recipe.distillation is None
+
+
+def test_every_group_has_its_own_scheme():
+    configuration = {
+        "scheme_stem": "float",
+        "scheme_stage1": "lowbit",
+        "lowbit_bits_stage1": 3,
+        "act_bits_stage1": 5,
+        "scheme_stage2": "shift",
+        "act_bits_stage2": 7,
+        "scheme_stage3": "ternary",
+        "scheme_head": "binary",
+        "prune": "on",
+        "prune_pattern": "2:4",
+        "width": 0.5,
+        "optimizer": "Adam",
+        "lr": 0.003,
+    }
+    design = designed(full_space(**EVERYTHING), configuration, epochs=7, augment="crop")
+    assert design.schemes == (
+        ("layer1.*", Uniform(3, 5, step="learned")),
+        ("layer2.*", PowerOfTwo(4, 7, step="learned")),
+        ("layer3.*", Ternary(8)),
+        ("linear", Binary(8)),
+    )
+    assert design.pruning == Pruning(0.5, "2:4", keep_first=True, keep_last=True)
+    assert design.width == 0.5
+    assert (design.recipe.epochs, design.recipe.augment) == (7, "crop")
+    assert (design.recipe.optimization.name, design.recipe.optimization.lr) == ("Adam", 0.003)
+
+
+def test_shift_has_a_second_term_from_five_bits_on():
+    space = full_space(**EVERYTHING)
+    for bits, terms in ((2, 1), (4, 1), (5, 2), (7, 2)):
+        design = designed(space, {"scheme_stem": "shift", "shift_bits_stem": bits})
+        assert design.schemes[0] == ("conv1", PowerOfTwo(bits, 8, terms, step="learned"))
+
+
+def test_distillation_can_be_off_though_there_is_a_teacher():
+    space = full_space(**EVERYTHING)
+    assert designed(space, {"distill": "off"}, distillation=Distillation()).recipe.distillation is None
+    with pytest.raises(InputError, match=r"'temperature' is not used with .* distill == 'on'; remove it"):
+        space.validate({**space.complete({"distill": "off"}), "temperature": 2.0})
+
+
+def test_without_the_technique_a_teacher_teaches_every_trial():
+    space = full_space(teacher="t", techniques=("uniform",))
+    assert designed(space, {}, distillation=Distillation(3.0)).recipe.distillation == Distillation(3.0)
+
+
+@given(seed=st.integers(0, 10_000), model=st.sampled_from(["tiny_cnn", "resnet20", "mobilenetv2"]))
+@settings(max_examples=60, deadline=None)
+def test_every_sample_is_valid_and_its_design_can_be_profiled(seed, model):
+    data = "digits" if model == "tiny_cnn" else "cifar10"
+    space = full_space(model, data, seed=seed, **EVERYTHING)
+    configuration = space.validate(dict(space.configspace.sample_configuration()))
+    assert json.loads(json.dumps(configuration)) == configuration
+    assert space.complete(configuration) == configuration
+    design = space.to_design(configuration, backbone=model, fidelity=None, epochs=None, base=Recipe())
+    assert Design.from_json(json.loads(json.dumps(design.to_json()))) == design
+    profile_design(design, DataChoice(data))
+
+
+def test_a_mixture_builds_and_runs():
+    space = full_space("tiny_cnn", "digits", **EVERYTHING)
+    schemes = dict(zip(("stem", "stage1", "stage2", "stage3", "head"), CHOICES, strict=False))
+    values = space.complete({f"scheme_{group}": scheme for group, scheme in schemes.items()})
+    design = space.to_design(values, backbone="tiny_cnn", fidelity=None, epochs=None, base=Recipe())
+    assert [type(scheme).__name__ for _, scheme in design.schemes] == [
+        "Uniform",
+        "Uniform",
+        "PowerOfTwo",
+        "Ternary",
+        "Binary",
+    ]
+    network = build_network(design, ImageShape(10, 1, 8))
+    assert network(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "configuration", "message"),
+    [
+        (
+            "resnet20",
+            {"techniques": ("binary", "prune")},
+            {"scheme_stage2": "binary", "prune": "on"},
+            "'prune' is not used .*: binary weights have no zero, .* cannot be pruned; remove it",
+        ),
+        (
+            "resnet20",
+            EVERYTHING,
+            {"scheme_stage3": "sign", "prune": "on"},
+            "'prune' is not used .*: binary weights have no zero",
+        ),
+        (
+            "mobilenetv2",
+            {},
+            {"prune": "on", "prune_pattern": "2:4"},
+            "prune_pattern cannot be '2:4': it needs 4 inputs per output, and a layer of stage1 has 1 input per output",
+        ),
+        (
+            "resnet20",
+            {"target": "gpu-a100"},
+            {"scheme_stem": "binary"},
+            "scheme_stem cannot be 'binary': .* 8-bit activations and no popcount kernel; choose another value",
+        ),
+        ("resnet20", {}, {"lowbit_bits_stem": 3}, "unknown hyperparameter 'lowbit_bits_stem'"),
+        ("resnet20", EVERYTHING, {"lowbit_bits_stem": 3}, "'lowbit_bits_stem' is not used .* scheme_stem == 'lowbit'"),
+        ("resnet20", {}, {"width": 0.3}, r"width is 0\.3; allowed is one of 0\.25, 0\.375, 0\.5"),
+        (
+            "resnet20",
+            {},
+            {"scheme_head": "int4"},
+            "scheme_head is 'int4'; allowed is one of int8, shift, ternary, binary",
+        ),
+        ("resnet20", {}, {"shift_depth": 3}, "unknown hyperparameter 'shift_depth'"),
+    ],
+)
+def test_conflicting_mixtures_get_one_clear_line(model, fields, configuration, message):
+    space = full_space(model, **fields)
+    with pytest.raises(InputError, match=message) as error:
+        space.validate({**space.complete({}), **configuration})
+    assert "\n" not in str(error.value)
+
+
+def test_two_four_needs_inputs_at_the_narrowest_width():
+    """ResNet20 at a quarter of its width has four channels; MobileNetV2's depthwise layers have one input each."""
+    assert scope("resnet20", target="cortex-m0").patterns == ("unstructured", "2:4")
+    assert scope("mobilenetv2", target="cortex-m0").patterns == ("unstructured",)
+
+
+def test_no_combination_is_forbidden():
+    assert not full_space(**EVERYTHING).configspace.forbidden_clauses
+
+
+def test_make_space_refuses():
+    with pytest.raises(InputError, match="space full: it is laid out for a network"):
+        make_space("full", depth=20, fidelity=None)
+    with pytest.raises(InputError, match="'shift_depth' is unknown in space full; known: epochs"):
+        make_space("full", depth=20, fidelity="shift_depth", scope=scope())
+
+
+@pytest.mark.parametrize("name", TECHNIQUES)
+def test_a_techniques_parameters_are_the_spaces(name):
+    listed = {re.sub("GROUP$", "stage1", key) for key in parameters(name)}
+    assert listed <= set(full_space(**EVERYTHING).configspace)
+    assert bool(listed) == (name != "fuse")
+    assert TECHNIQUES[name].summary
+    assert TECHNIQUES[name].sources
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_what_a_target_is_asked_is_how_the_scheme_is_stored(name):
+    """The registry knows no torch; the layers say whether it is right."""
+    choice = CHOICES[name]
+    own = [] if choice.parameter is None else [choice.parameter("g")]
+    for stored, bits in (
+        (choice.stored, {p.name: p.default_value for p in own}),
+        (choice.most or choice.stored, {p.name: p.upper for p in own}),
+    ):
+        storage = storage_of(choice.scheme({"act_bits_g": 8, **bits}, "g"))
+        assert stored == (storage.arithmetic, storage.weight_bits, storage.act_bits, storage.weight_levels)
+
+
+def test_profile_names_are_the_layers_names():
+    assert {layer for group in scope("tiny_cnn", "digits").groups for layer in group.layers} == {
+        layer.name for layer in float_profile("tiny_cnn", "digits").layers if layer.macs
+    }

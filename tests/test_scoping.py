@@ -1,0 +1,132 @@
+"""What a study's full space searches: by name, by what is there, and by what pays on the target."""
+
+import pytest
+
+from full_samples import scope
+from greenshift.config import StudyConfig
+from greenshift.errors import InputError
+from greenshift.profile import LayerProfile, NetworkProfile
+from greenshift.scoping import judge, judge_scheme, study_scope
+from greenshift.space.scheme_choices import CHOICES
+from greenshift.space.techniques import TECHNIQUES
+from greenshift.targets import capabilities, cost, load_target, target_names
+
+
+def convolution(arithmetic, weight_bits, act_bits, levels):
+    """The convolution that schemes are judged by, once more."""
+    layer = LayerProfile(
+        "conv",
+        "conv",
+        arithmetic,
+        (16, 16, 16),
+        (16, 16, 16),
+        16 * 16 * 9 * 16 * 16,
+        weights=16 * 16 * 9,
+        weight_bits=weight_bits,
+        act_bits=act_bits,
+        output_bits=8 if arithmetic == "binary" else act_bits,
+        parameter_bytes=16 * 16 * 9 * weight_bits // 8,
+        weight_levels=levels,
+    )
+    return NetworkProfile((layer,), layer.input_shape)
+
+
+@pytest.mark.parametrize("name", target_names())
+def test_verdicts_are_the_cost_models(name):
+    target = load_target(name)
+    int8 = cost(convolution("int", 8, 8, 0), target).energy_j
+    for choice in CHOICES.values():
+        try:
+            energy = cost(convolution(*(choice.most or choice.stored)), target).energy_j
+            energy = cost(convolution(*choice.stored), target).energy_j
+        except InputError:
+            assert not judge_scheme(choice.name, target).runs
+            continue
+        verdict = judge_scheme(choice.name, target)
+        assert verdict.runs
+        if choice.name != "int8":
+            assert verdict.profits == (energy < 0.995 * int8), choice.name
+            assert f"{energy / int8:.2f}" in verdict.reason
+    assert judge("prune", target).profits == capabilities(target).sparsity
+
+
+def test_targets_differ():
+    """Shift pays on a microcontroller and not on VNNI; zeros pay where they are skipped; int8 nearly everywhere."""
+    m0, vnni = load_target("cortex-m0"), load_target("cpu-vnni")
+    assert [judge(name, m0).profits for name in ("shift", "uniform", "prune", "compact")] == [True] * 4
+    assert [judge(name, vnni).profits for name in ("shift", "uniform", "prune", "compact")] == [
+        False,
+        True,
+        False,
+        True,
+    ]
+    assert all(judge(name, target).reason for name in TECHNIQUES for target in (m0, vnni))
+
+
+def test_what_does_not_pay_is_left_out_and_said_so():
+    found = scope(target="cpu-vnni")
+    assert found.techniques == ("uniform", "binary", "compact")
+    assert found.schemes == ("int8", "sign", "float"), "bits are counted there; 8-bit activations gain nothing"
+    assert found.left_out.keys() == {"lowbit", "shift", "ternary", "binary", "prune", "distill"}
+    line = str(found)
+    assert "\n" not in line
+    assert "left out for cpu-vnni: distill (no teacher is given), prune (zeros cost as much as other weights)" in line
+
+
+def test_named_techniques_are_searched_if_they_run():
+    found = scope(target="cpu-vnni", techniques=("prune", "shift"))
+    assert found.techniques == ("shift", "prune")
+    assert found.schemes == ("shift", "float")
+    assert found.idle.keys() == {"shift", "prune"}
+    assert not found.left_out
+    assert "searched because named: prune (zeros cost as much" in str(found)
+
+
+@pytest.mark.parametrize("fields", [{"objectives": ("error", "size_bytes")}, {"max_size": "100kB"}])
+def test_where_storage_counts_fewer_bits_pay(fields):
+    found = scope(target="cpu-vnni", **fields)
+    assert found.schemes == tuple(CHOICES)
+    assert "prune" in found.left_out
+
+
+def test_distillation_needs_a_teacher():
+    assert "distill" in scope(teacher="t.safetensors").techniques
+    with pytest.raises(InputError, match="distill needs a teacher; name its file with teacher"):
+        scope(techniques=("distill",))
+
+
+def test_a_model_from_elsewhere_has_no_width():
+    from full_samples import float_profile
+
+    def found(**fields):
+        config = StudyConfig(model="package.module:factory", space="full", **fields)
+        return study_scope(config, float_profile(), load_target("cortex-m4"))
+
+    assert found().left_out["compact"] == "the model has no width"
+    with pytest.raises(InputError, match=r"compact needs a built-in model; package\.module:factory has no width"):
+        found(techniques=("compact",))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"techniques": ("prunes",)}, "unknown technique 'prunes'; known: shift, uniform, binary, ternary, prune"),
+        ({"techniques": ("fuse",)}, r"nothing is left to search on cortex-m4 \(fuse: always on\)"),
+        (
+            {"techniques": ("prune",), "target": "npu-syntiant"},
+            "float32 layers do not run on npu-s.*; add uniform",
+        ),
+    ],
+)
+def test_refusals_are_one_line(fields, message):
+    with pytest.raises(InputError, match=message) as error:
+        scope(**fields)
+    assert "\n" not in str(error.value)
+
+
+def test_another_space_has_no_scope():
+    from full_samples import float_profile
+
+    assert study_scope(StudyConfig(), float_profile(), load_target("cortex-m4")) is None
+    with pytest.raises(InputError, match="techniques: space paper has none to choose from"):
+        StudyConfig(techniques=("shift",))
