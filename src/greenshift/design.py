@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from greenshift.activations import Activation
 from greenshift.errors import InputError
 from greenshift.schemes import LayerKey, Scheme, parse_key, scheme_from_json, scheme_to_json
 
@@ -123,6 +124,8 @@ class Pruning:
             that a training that ends before has not reached the sparsity.
         keep_first: Leave the first convolution whole.
         keep_last: Leave the last linear layer whole.
+        scope: Whether unstructured pruning ranks the weights of all layers together (`global`) or takes the
+            same share of every `layer`; left out of the JSON form where it is `global`.
     """
 
     sparsity: float
@@ -130,6 +133,7 @@ class Pruning:
     schedule: Literal["one-shot", "gradual"] = "gradual"
     keep_first: bool = False
     keep_last: bool = False
+    scope: Literal["global", "layer"] = "global"
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -137,8 +141,12 @@ class Pruning:
             raise InputError(f"pruning: sparsity must be above 0 and below 1, not {self.sparsity}")
         if self.schedule not in ("one-shot", "gradual"):
             raise InputError(f"pruning: schedule is 'one-shot' or 'gradual', not '{self.schedule}'")
+        if self.scope not in ("global", "layer"):
+            raise InputError(f"pruning: scope is 'global' or 'layer', not '{self.scope}'")
         if self.pattern == "unstructured":
             return
+        if self.scope == "layer":
+            raise InputError(f"pruning: {self.pattern} is the same in every layer anyway; leave the scope out")
         match = re.fullmatch(r"([1-9]\d*):([1-9]\d*)", self.pattern)
         if match is None or int(match[1]) >= int(match[2]):
             raise InputError(f"pruning: pattern is 'unstructured' or N:M with N below M, not '{self.pattern}'")
@@ -153,6 +161,13 @@ class Pruning:
             return None
         kept, size = self.pattern.split(":")
         return int(kept), int(size)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields; those that came later only where they are not at their default."""
+        fields = dataclasses.asdict(self)
+        if self.scope == "global":
+            del fields["scope"]
+        return fields
 
     def ramp(self, fraction_done: float) -> float:
         """Share of the final sparsity that is due at a point of the training.
@@ -175,6 +190,8 @@ class Design:
         schemes: Pairs of layer key and scheme; the first key that matches a layer decides.
         recipe: The training recipe.
         pruning: Weights to remove, or None; left out of the JSON form where there is none.
+        activations: Pairs of a glob over the names of the backbone's activation modules and the function to put
+            there; the first glob that matches a module decides. Left out of the JSON form where there is none.
     """
 
     backbone: str
@@ -182,6 +199,7 @@ class Design:
     schemes: tuple[tuple[LayerKey, Scheme], ...] = ()
     recipe: Recipe = field(default_factory=Recipe)
     pruning: Pruning | None = None
+    activations: tuple[tuple[str, Activation], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the design as a JSON object; `from_json` is the inverse."""
@@ -194,7 +212,8 @@ class Design:
             "schemes": [{"layers": str(key), **scheme_to_json(scheme)} for key, scheme in self.schemes],
             "recipe": recipe,
             # Designs without pruning keep the digests that they had before there was any.
-            **({} if self.pruning is None else {"pruning": dataclasses.asdict(self.pruning)}),
+            **({} if self.pruning is None else {"pruning": self.pruning.to_json()}),
+            **({"activations": [_choice_to_json(*pair) for pair in self.activations]} if self.activations else {}),
         }
 
     @staticmethod
@@ -219,6 +238,7 @@ class Design:
                 schemes=tuple(schemes),
                 recipe=Recipe(optimization=optimization, distillation=distillation, **recipe),
                 pruning=Pruning(**data["pruning"]) if data.get("pruning") is not None else None,
+                activations=tuple(_choice_from_json(**entry) for entry in data.get("activations", ())),
             )
         except (KeyError, TypeError) as error:
             raise InputError(f"design: {error} in {json.dumps(data)[:200]}") from error
@@ -228,3 +248,11 @@ class Design:
         """First 12 hex digits of the SHA-256 of the canonical JSON form."""
         text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _choice_to_json(glob: str, choice: Activation) -> dict[str, Any]:
+    return {"modules": glob, **dataclasses.asdict(choice)}
+
+
+def _choice_from_json(modules: str, **fields: Any) -> tuple[str, Activation]:
+    return modules, Activation(**fields)

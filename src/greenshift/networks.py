@@ -13,9 +13,10 @@ from torch import nn
 
 from greenshift.compress import Depth, Shift, Uniform, convert
 from greenshift.compress import weighted_layers as list_weighted_layers
+from greenshift.compress.activations import assign_activations, set_activations
 from greenshift.compress.convert import assign_schemes
 from greenshift.compress.handlers import storage_of
-from greenshift.compress.profiling import Step, profile_steps, trace
+from greenshift.compress.profiling import Step, choose_activations, profile_steps, trace
 from greenshift.compress.prune import add_masks, planned_sparsity
 from greenshift.data import Dataset, Splits, load_dataset, split, train_and_validation
 from greenshift.design import Design, Optimization, Recipe
@@ -79,10 +80,12 @@ def build_network(design: Design, shape: ImageShape) -> nn.Module:
 
 
 def apply_schemes(model: nn.Module, design: Design, shape: ImageShape) -> nn.Module:
-    """Convert a float network by a design's schemes and give it the masks of its pruning.
+    """Give a float network a design's activations, convert it by its schemes, and add the masks of its pruning.
 
-    Without either it is returned as it is.
+    Without any of them it is returned as it is.
     """
+    if design.activations:
+        model = set_activations(model, design.activations)
     if design.schemes:
         model = convert(model, dict(design.schemes), torch.zeros(2, *shape.input))[0]
     if design.pruning is not None:
@@ -98,13 +101,15 @@ def profile_design(design: Design, data: DataChoice) -> NetworkProfile:
         data: Gives classes and image shape.
 
     Raises:
-        InputError: If a scheme's key selects nothing that can be converted, or a layer cannot be pruned.
+        InputError: If a scheme's or an activation's key selects nothing that can be converted, or a layer cannot
+            be pruned.
     """
     shape = image_shape(data)
     model, steps = _traced(design.backbone, design.width, shape)
     reports = assign_schemes(model, dict(design.schemes)) if design.schemes else ()
     schemes = {report.name: report.scheme for report in reports}
     sparsity = {} if design.pruning is None else planned_sparsity(model, design.pruning, schemes)
+    steps = choose_activations(steps, assign_activations(model, design.activations))
     return profile_steps(steps, {name: storage_of(s) for name, s in schemes.items()}, shape.input, sparsity)
 
 
@@ -217,6 +222,6 @@ def train_design(
 def _initialised(design: Design, shape: ImageShape, init: dict[str, Any] | None) -> nn.Module:
     if init is None:
         return build_network(design, shape)
-    plain = build_network(dataclasses.replace(design, schemes=(), pruning=None), shape)
+    plain = build_network(dataclasses.replace(design, schemes=(), pruning=None, activations=()), shape)
     plain.load_state_dict(init)
     return apply_schemes(plain, design, shape)
