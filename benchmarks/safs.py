@@ -19,6 +19,7 @@ TAdam and Fromage. One JSON line per evaluation and result; a cut run goes on wh
 """
 
 import argparse
+import dataclasses
 import json
 import math
 from collections.abc import Callable
@@ -42,8 +43,8 @@ from greenshift.targets import cost, load_target
 from greenshift.train import DivergedError, choose_compute, error_rate
 
 ARMS = ("relu", "stage1", "two-stage", "stage2", "joint")
-SETTINGS = ("model", "data", "checkpoint", "train_limit", "sparsity", "dense_epochs", "epochs", "batch", "lr")
-SETTINGS += ("steps1", "steps2", "joint_optimizer")
+SETTINGS = ("model", "data", "checkpoint", "dense_train_limit", "dense_epochs", "train_limit", "sparsity")
+SETTINGS += ("epochs", "batch", "lr", "steps1", "steps2", "joint_optimizer")
 FIXED_RECIPE = {"optimizer": "SGD", "momentum": 0.9, "weight_decay": 1e-4, "schedule": "cosine"}
 TARGET = "asic-45nm"  # an exponential costs it as many additions as it is made of
 Values = dict[str, Any]
@@ -229,6 +230,7 @@ def run_arm(experiment: Experiment, arm: str) -> None:
 
 def dense_weights(args: argparse.Namespace, data: DataChoice, seed: int) -> tuple[dict[str, Any], float]:
     """Load or train the dense network; return its weights and test accuracy."""
+    data = dataclasses.replace(data, train_limit=args.dense_train_limit)
     dataset, splits = load_splits(data)
     shape = image_shape(data)
     optimization = Optimization("SGD", args.lr, 0.9, 5e-4, "cosine", 0.05, nesterov=True)
@@ -267,12 +269,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--checkpoint", default=None, help="dense weights, instead of a training")
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--arms", default=",".join(ARMS))
-    parser.add_argument("--train-limit", type=int, default=4000, help="training images")
+    parser.add_argument("--train-limit", type=int, default=4000, help="training images of fine-tunings")
+    parser.add_argument("--dense-train-limit", type=int, default=None, help="training images of the dense network")
     parser.add_argument("--sparsity", type=float, default=0.99)
-    parser.add_argument("--dense-epochs", type=int, default=10)
+    parser.add_argument("--dense-epochs", type=int, default=6)
     parser.add_argument("--epochs", type=int, default=4, help="of every fine-tuning")
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--lr", type=float, default=0.02, help="of the fixed recipe and the dense training")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--lr", type=float, default=0.05, help="of the fixed recipe and the dense training")
     parser.add_argument("--steps1", type=int, default=20, help="evaluations of stage 1")
     parser.add_argument("--steps2", type=int, default=20, help="evaluations of stage 2")
     parser.add_argument("--joint-optimizer", default="lahc")
