@@ -43,8 +43,10 @@ from greenshift.targets import cost, load_target
 from greenshift.train import DivergedError, choose_compute, error_rate
 
 ARMS = ("relu", "stage1", "two-stage", "stage2", "joint")
-SETTINGS = ("model", "data", "checkpoint", "dense_train_limit", "dense_epochs", "train_limit", "sparsity")
-SETTINGS += ("epochs", "batch", "lr", "steps1", "steps2", "joint_optimizer")
+SETTINGS = (
+    *("model", "data", "checkpoint", "dense_train_limit", "dense_epochs", "train_limit", "sparsity"),
+    *("epochs", "batch", "lr", "steps1", "steps2", "joint_optimizer"),
+)
 FIXED_RECIPE = {"optimizer": "SGD", "momentum": 0.9, "weight_decay": 1e-4, "schedule": "cosine"}
 TARGET = "asic-45nm"  # an exponential costs it as many additions as it is made of
 Values = dict[str, Any]
