@@ -6,6 +6,7 @@ import json
 import pytest
 from hypothesis import given
 
+from greenshift.activations import Activation
 from greenshift.design import Design, Distillation, Optimization, Pruning, Recipe
 from greenshift.errors import InputError
 from greenshift.schemes import Depth, Shift
@@ -45,6 +46,8 @@ def test_the_digest_does_not_change_between_versions_by_accident():
         dataclasses.replace(FULL, resolution=16),
         dataclasses.replace(FULL, pruning=Pruning(0.5, "2:4")),
         dataclasses.replace(FULL, pruning=Pruning(0.5, "channels", "one-shot")),
+        dataclasses.replace(FULL, activations=(("*", Activation("swish")),)),
+        dataclasses.replace(FULL, activations=(("*", Activation("swish", trained=True)),)),
         dataclasses.replace(FULL, recipe=dataclasses.replace(FULL.recipe, epochs=11)),
         dataclasses.replace(FULL, schemes=((Depth(5, "input"), Shift("Q", 4, 8, 8)), FULL.schemes[1])),
     ],
@@ -90,6 +93,8 @@ def test_recipes_outside_their_range(fields):
         ({"sparsity": 0.5, "pattern": "channels"}, "channels are removed before the first step; set schedule"),
         ({"sparsity": 0.5, "pattern": "4:2"}, "N:M with N below M, not '4:2'"),
         ({"sparsity": 0.5, "pattern": "0:4"}, "N:M with N below M, not '0:4'"),
+        ({"sparsity": 0.5, "scope": "filter"}, "scope is 'global' or 'layer', not 'filter'"),
+        ({"sparsity": 0.5, "pattern": "2:4", "scope": "layer"}, "2:4 is the same in every layer anyway"),
         ({"sparsity": 0.9, "pattern": "2:4"}, "2:4 is a sparsity of 0.5, not 0.9"),
     ],
 )
@@ -119,6 +124,18 @@ def test_json_without_pruning_is_that_of_older_designs():
     data = dataclasses.replace(FULL, pruning=Pruning(0.5)).to_json()
     data["pruning"]["granularity"] = "filter"
     with pytest.raises(InputError, match="granularity"):
+        Design.from_json(data)
+
+
+def test_json_leaves_out_what_came_later_where_it_is_at_its_default():
+    data = dataclasses.replace(FULL, pruning=Pruning(0.5)).to_json()
+    assert "scope" not in data["pruning"]
+    assert "activations" not in data
+    data["activations"] = [{"modules": "*", "name": "mish"}]
+    with pytest.raises(InputError, match="activation 'mish' is unknown; known: relu, relu6"):
+        Design.from_json(data)
+    data["activations"] = [{"name": "elu"}]
+    with pytest.raises(InputError, match="modules"):
         Design.from_json(data)
 
 

@@ -15,7 +15,10 @@ from source_tree import Import, all_imports, imports_of, module_names
 # Lowest first. A part may import from the layers below its own, and within itself.
 LAYERS = (
     ("errors",),
-    ("amounts", "budget", "compactness", "fidelities", "objectives", "pareto", "profile", "schemes", "toml_text"),
+    (
+        *("activations", "amounts", "budget", "compactness", "fidelities", "objectives", "pareto", "profile"),
+        *("schemes", "toml_text"),
+    ),
     ("design", "quantities"),
     ("config", "energy"),
     ("records",),

@@ -4,6 +4,7 @@ from typing import get_args
 
 from hypothesis import strategies as st
 
+from greenshift.activations import ACTIVATIONS, Activation
 from greenshift.design import Design, Distillation, Optimization, OptimizerName, Pruning, Recipe, ScheduleName
 from greenshift.schemes import Binary, Depth, PowerOfTwo, Shift, Ternary, Uniform
 
@@ -50,6 +51,7 @@ recipes = st.builds(
     label_smoothing=st.floats(0, 0.5),
     distillation=st.none() | st.builds(Distillation, st.floats(0.1, 20), st.floats(0, 1)),
 )
+activations = st.builds(Activation, st.sampled_from(ACTIVATIONS), st.booleans())
 prunings = st.one_of(
     st.builds(
         Pruning,
@@ -57,6 +59,7 @@ prunings = st.one_of(
         schedule=st.sampled_from(["one-shot", "gradual"]),
         keep_first=st.booleans(),
         keep_last=st.booleans(),
+        scope=st.sampled_from(["global", "layer"]),
     ),
     st.integers(2, 16).flatmap(
         lambda size: st.integers(1, size - 1).map(lambda kept: Pruning(1 - kept / size, f"{kept}:{size}"))
@@ -72,4 +75,5 @@ designs = st.builds(
     depth=st.floats(0.1, 4),
     blocks=st.sampled_from(["dense", "separable", "bottleneck"]),
     resolution=st.none() | st.integers(1, 64),
+    activations=st.lists(st.tuples(st.sampled_from(["*", "relu?"]), activations), max_size=3).map(tuple),
 )

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from greenshift.activations import Activation
 from greenshift.compactness import BlockName, check_compactness, compactness_from_json, compactness_to_json
 from greenshift.errors import InputError
 from greenshift.schemes import LayerKey, Scheme, parse_key, scheme_from_json, scheme_to_json
@@ -126,6 +127,8 @@ class Pruning:
             that a training that ends before has not reached the sparsity. Channels go one-shot.
         keep_first: Leave the first convolution whole.
         keep_last: Leave the last linear layer whole.
+        scope: Whether unstructured pruning ranks the weights of all layers together (`global`) or takes the
+            same share of every `layer`; left out of the JSON form where it is `global`.
     """
 
     sparsity: float
@@ -133,6 +136,7 @@ class Pruning:
     schedule: Literal["one-shot", "gradual"] = "gradual"
     keep_first: bool = False
     keep_last: bool = False
+    scope: Literal["global", "layer"] = "global"
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -140,9 +144,15 @@ class Pruning:
             raise InputError(f"pruning: sparsity must be above 0 and below 1, not {self.sparsity}")
         if self.schedule not in ("one-shot", "gradual"):
             raise InputError(f"pruning: schedule is 'one-shot' or 'gradual', not '{self.schedule}'")
+        if self.scope not in ("global", "layer"):
+            raise InputError(f"pruning: scope is 'global' or 'layer', not '{self.scope}'")
         if self.pattern == "channels" and self.schedule != "one-shot":
             raise InputError("pruning: channels are removed before the first step; set schedule to 'one-shot'")
-        if self.pattern in ("unstructured", "channels"):
+        if self.pattern == "unstructured":
+            return
+        if self.scope == "layer":
+            raise InputError(f"pruning: {self.pattern} is the same in every layer anyway; leave the scope out")
+        if self.pattern == "channels":
             return
         match = re.fullmatch(r"([1-9]\d*):([1-9]\d*)", self.pattern)
         if match is None or int(match[1]) >= int(match[2]):
@@ -159,6 +169,13 @@ class Pruning:
             return None
         kept, size = self.pattern.split(":")
         return int(kept), int(size)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields; those that came later only where they are not at their default."""
+        fields = dataclasses.asdict(self)
+        if self.scope == "global":
+            del fields["scope"]
+        return fields
 
     def ramp(self, fraction_done: float) -> float:
         """Share of the final sparsity that is due at a point of the training.
@@ -186,6 +203,8 @@ class Design:
             `separable` or `bottleneck` (`greenshift.models.compact`), or `dense` to keep them.
         resolution: Height and width in pixels of the images that the network takes, at most the data's;
             None for the data's own. Like `depth` and `blocks`, left out of the JSON form at its default.
+        activations: Pairs of a glob over the names of the backbone's activation modules and the function to put
+            there; the first glob that matches a module decides. Left out of the JSON form where there is none.
     """
 
     backbone: str
@@ -196,6 +215,7 @@ class Design:
     depth: float = 1.0
     blocks: BlockName = "dense"
     resolution: int | None = None
+    activations: tuple[tuple[str, Activation], ...] = ()
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -222,8 +242,9 @@ class Design:
             "schemes": [{"layers": str(key), **scheme_to_json(scheme)} for key, scheme in self.schemes],
             "recipe": recipe,
             # Designs without pruning keep the digests that they had before there was any.
-            **({} if self.pruning is None else {"pruning": dataclasses.asdict(self.pruning)}),
+            **({} if self.pruning is None else {"pruning": self.pruning.to_json()}),
             **compactness_to_json(self.depth, self.blocks, self.resolution),
+            **({"activations": [_choice_to_json(*pair) for pair in self.activations]} if self.activations else {}),
         }
 
     @staticmethod
@@ -249,6 +270,7 @@ class Design:
                 recipe=Recipe(optimization=optimization, distillation=distillation, **recipe),
                 pruning=Pruning(**data["pruning"]) if data.get("pruning") is not None else None,
                 **compactness_from_json(data),
+                activations=tuple(_choice_from_json(**entry) for entry in data.get("activations", ())),
             )
         except (KeyError, TypeError) as error:
             raise InputError(f"design: {error} in {json.dumps(data)[:200]}") from error
@@ -258,3 +280,11 @@ class Design:
         """First 12 hex digits of the SHA-256 of the canonical JSON form."""
         text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _choice_to_json(glob: str, choice: Activation) -> dict[str, Any]:
+    return {"modules": glob, **dataclasses.asdict(choice)}
+
+
+def _choice_from_json(modules: str, **fields: Any) -> tuple[str, Activation]:
+    return modules, Activation(**fields)

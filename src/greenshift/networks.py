@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from greenshift.compress import Depth, Shift, Uniform, convert, prune_channels
 from greenshift.compress import weighted_layers as list_weighted_layers
+from greenshift.compress.activations import assign_activations, set_activations
 from greenshift.compress.convert import assign_schemes
 from greenshift.compress.handlers import storage_of
-from greenshift.compress.profiling import Step, profile_steps, trace
+from greenshift.compress.profiling import Step, choose_activations, profile_steps, trace
 from greenshift.compress.prune import add_masks, planned_sparsity
 from greenshift.data import Dataset, Splits, check_resolution, load_dataset, resized, split, train_and_validation
 from greenshift.design import Design, Optimization, Recipe
@@ -110,13 +111,16 @@ def _dense(design: Design, shape: ImageShape) -> nn.Module:
 
 
 def apply_schemes(model: nn.Module, design: Design, shape: ImageShape) -> nn.Module:
-    """Compress a float network by a design: remove channels, convert by the schemes, add the masks of the pruning.
+    """Compress a float network by a design.
 
-    Channels are taken out of the given network itself, by the weights that it has. Without schemes and pruning it is
-    returned as it is.
+    Channels are removed, activations replaced, layers converted by the schemes, and masks of the pruning added, in this
+    order. Channels are taken out of the given network itself, by the weights that it has. A design without any of them
+    gives the network back as it is.
     """
     if design.channel_pruning is not None:
         prune_channels(model, design.channel_pruning, shape.input)
+    if design.activations:
+        model = set_activations(model, design.activations)
     if design.schemes:
         model = convert(model, dict(design.schemes), torch.zeros(2, *shape.input))[0]
     if design.weight_pruning is not None:
@@ -132,8 +136,8 @@ def profile_design(design: Design, data: DataChoice) -> NetworkProfile:
         data: Gives classes and image shape.
 
     Raises:
-        InputError: If a scheme's key selects nothing that can be converted, a layer cannot be pruned, or the
-            resolution is above the data's.
+        InputError: If a scheme's or an activation's key selects nothing that can be converted, a layer cannot be
+            pruned, or the resolution is above the data's.
     """
     shape = image_shape(data, design.resolution)
     model, steps = _traced(_plain(design), shape)
@@ -141,12 +145,13 @@ def profile_design(design: Design, data: DataChoice) -> NetworkProfile:
     schemes = {report.name: report.scheme for report in reports}
     masks = design.weight_pruning
     sparsity = {} if masks is None else planned_sparsity(model, masks, schemes)
+    steps = choose_activations(steps, assign_activations(model, design.activations))
     return profile_steps(steps, {name: storage_of(s) for name, s in schemes.items()}, shape.input, sparsity)
 
 
 def _plain(design: Design) -> Design:
     """Return what of a design decides which layers there are, on which shapes."""
-    return dataclasses.replace(design, schemes=(), recipe=Recipe(), pruning=design.channel_pruning)
+    return dataclasses.replace(design, schemes=(), recipe=Recipe(), pruning=design.channel_pruning, activations=())
 
 
 @lru_cache(maxsize=256)
@@ -254,7 +259,7 @@ def train_design(
     images = train_and_validation(splits) if final else splits.train
     validation = None if final else splits.validation
     training = Training(dataset, images, validation, design.recipe, seed, compute, design.weight_pruning)
-    changed = design.schemes or design.channel_pruning
+    changed = design.schemes or design.channel_pruning or design.activations
     if start is not None and changed and (checkpoint is None or not checkpoint.exists()):
         calibrate_network(model, training, start.calibration_batches)
     curve = train(model, training, epochs, teacher=teacher, checkpoint=checkpoint, on_epoch=on_epoch)

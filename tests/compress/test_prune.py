@@ -287,3 +287,18 @@ def test_a_pruned_layer_is_not_given_a_scheme_without_a_zero():
 def test_binary_weights_have_no_zero_to_be_pruned_to():
     with pytest.raises(InputError, match="no weight of exactly zero"):
         prune(network(Binary()), HALF, 1.0)
+
+
+@pytest.mark.parametrize("sparsity", [0.3, 0.99])
+def test_by_layer_every_layer_loses_the_same_share_of_its_own(sparsity):
+    model = small()
+    with torch.no_grad():
+        model[0].weight.mul_(100)  # together with the others it would keep all of its weights
+    pruning = Pruning(sparsity, schedule="one-shot", scope="layer")
+    prune(model, pruning, 0.0)
+    layers = [layer for layer in model if isinstance(layer, nn.Conv2d | nn.Linear)]
+    for layer, share in zip(layers, sparsity_of(model).values(), strict=True):
+        removed = round(sparsity * layer.weight.numel())
+        assert share == pytest.approx(removed / layer.weight.numel())
+        assert int((layer.weight == 0).sum()) == removed
+    assert set(planned_sparsity(model, pruning, {}).values()) == {sparsity}

@@ -6,10 +6,14 @@ from greenshift.errors import InputError
 from greenshift.models import build_model, model_names, registry
 from greenshift.models.layers import deepened, halvings
 
-NAMES = ("birealnet20", "googlenet", "mobilenetv2", "resnet20", "resnet32", "resnet56", "tiny_cnn", "vgg16", "vgg19")
+NAMES = (
+    *("birealnet20", "googlenet", "lenet5", "mobilenetv2", "resnet20", "resnet32", "resnet56"),
+    *("tiny_cnn", "vgg16", "vgg19"),
+)
 CONVOLUTIONS = {
     "birealnet20": 19,
     "googlenet": 64,
+    "lenet5": 2,
     "mobilenetv2": 52,
     "resnet20": 19,
     "resnet32": 31,
@@ -18,7 +22,7 @@ CONVOLUTIONS = {
     "vgg16": 13,
     "vgg19": 16,
 }
-PARAMETERS = {"resnet20": 269_722, "resnet56": 853_018, "vgg16": 14_724_042}
+PARAMETERS = {"lenet5": 62_006, "resnet20": 269_722, "resnet56": 853_018, "vgg16": 14_724_042}
 
 
 def build_on_meta(name, **changes):
@@ -32,9 +36,9 @@ def count(model):
 
 
 def last_map(model, size, channels=3):
-    """Height and width of what enters the global average."""
+    """Height and width of what enters the global average, or is flattened where there is none."""
     shapes = []
-    pool = next(m for m in model.modules() if isinstance(m, nn.AdaptiveAvgPool2d))
+    pool = next(m for m in model.modules() if isinstance(m, nn.AdaptiveAvgPool2d | nn.Flatten))
     pool.register_forward_hook(lambda _module, inputs, _output: shapes.append(tuple(inputs[0].shape[2:])))
     model(torch.zeros(2, channels, size, size, device="meta"))
     return shapes[0]
@@ -58,6 +62,9 @@ def test_every_image_size_gives_logits_and_maps_that_hold_something(name, size):
         ("resnet20", 32, 8),
         ("resnet20", 8, 2),
         ("googlenet", 32, 8),
+        ("lenet5", 32, 5),
+        ("lenet5", 28, 5),
+        ("lenet5", 8, 2),
         ("mobilenetv2", 32, 4),
         ("mobilenetv2", 8, 2),
         ("tiny_cnn", 32, 8),
@@ -97,8 +104,9 @@ def test_layers_are_modules_that_hooks_see(name):
     leaves = {n for n, m in model.named_modules() if not list(m.children())}
     assert seen == leaves
     kinds = [type(m) for m in model.modules()]
-    assert kinds.count(nn.Conv2d) == kinds.count(nn.BatchNorm2d) == CONVOLUTIONS[name]
-    assert kinds.count(nn.Linear) == 1
+    assert kinds.count(nn.Conv2d) == CONVOLUTIONS[name]
+    assert kinds.count(nn.BatchNorm2d) == (0 if name == "lenet5" else CONVOLUTIONS[name])
+    assert kinds.count(nn.Linear) == (3 if name == "lenet5" else 1)
     assert not any(isinstance(m, nn.ReLU) and m.inplace for m in model.modules())
 
 

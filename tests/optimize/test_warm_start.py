@@ -52,7 +52,7 @@ def tell(optimizer, proposal):
     )
 
 
-@pytest.mark.parametrize("name", ["random", "hyperband", "nsga2"])
+@pytest.mark.parametrize("name", ["random", "hyperband", "nsga2", "lahc"])
 def test_it_is_proposed_first_and_each_once(name):
     twice = [*EARLIER, EARLIER[0]]
     proposals = run(make(name, warm_start=twice), 12)

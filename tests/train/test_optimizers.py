@@ -2,7 +2,9 @@ import pytest
 import torch
 from torch import nn
 
+from greenshift.activations import Activation
 from greenshift.compress import Shift, Ternary, Uniform, convert
+from greenshift.compress.activations import ScaledActivation
 from greenshift.compress.shift import ShiftLinear
 from greenshift.design import Optimization
 from greenshift.train.optimizers import build_optimizer, learning_rate
@@ -46,6 +48,15 @@ def test_weight_decay_spares_learned_scales_and_steps(scheme, names):
     decay = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
     assert {name for name, p in layer.named_parameters() if decay[id(p)] == 0} == set(names)
     assert decay[id(layer.weight)] == decay[id(layer.bias)] == 0.5
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weight_decay_spares_the_scales_of_activations(name):
+    model = nn.Sequential(nn.Linear(2, 2), ScaledActivation(Activation("elu", trained=True)))
+    optimizer = build_optimizer(model, Optimization(name, lr=0.1, weight_decay=0.5))
+    decay = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
+    assert decay[id(model[1].scales)] == 0.0
+    assert decay[id(model[0].weight)] == 0.5
 
 
 def test_schedules():

@@ -1,5 +1,7 @@
 """Make layers of a network cheaper."""
 
+from greenshift.activations import Activation
+from greenshift.compress.activations import set_activations
 from greenshift.compress.calibration import calibrate, reestimate_batch_norm
 from greenshift.compress.channels import prune_channels
 from greenshift.compress.convert import ConversionReport, LayerReport, convert, weighted_layers
@@ -10,6 +12,7 @@ from greenshift.compress.prune import apply_masks, planned_sparsity, prune, spar
 from greenshift.schemes import Binary, Depth, PowerOfTwo, Shift, Ternary, Uniform
 
 __all__ = [
+    "Activation",
     "Binary",
     "ConversionReport",
     "Depth",
@@ -28,6 +31,7 @@ __all__ = [
     "prune_channels",
     "reestimate_batch_norm",
     "refit_windows",
+    "set_activations",
     "sparsity_of",
     "weighted_layers",
 ]

@@ -80,7 +80,7 @@ def convert(
         for report in reports
         if report.scheme is not None
     }
-    converted = replace_layers(new_model, replacements)
+    converted = replace_modules(new_model, replacements)
     _check_runs(model, converted, example_inputs)
     return converted, ConversionReport(reports)
 
@@ -144,8 +144,16 @@ def _check_selection(
         raise InputError(f"convert: no layer was converted; the first one selected is {first.name}: {first.reason}")
 
 
-def replace_layers(model: nn.Module, replacements: Mapping[nn.Module, nn.Module]) -> nn.Module:
-    """Put other modules in the places of some, wherever they stand; returns the model, or what replaces it itself."""
+def replace_modules(model: nn.Module, replacements: Mapping[nn.Module, nn.Module]) -> nn.Module:
+    """Put modules in the places of others, wherever a network has them.
+
+    Args:
+        model: The network; changed in place.
+        replacements: New module by old one.
+
+    Returns:
+        The network, or what replaces it as a whole.
+    """
     if model in replacements:
         return replacements[model]
     # With duplicates: a shared layer may have two names in one module.

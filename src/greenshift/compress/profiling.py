@@ -14,12 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from greenshift.activations import Activation
+from greenshift.compress.activations import activation_of, operations_of, scale_count
 from greenshift.compress.handlers import FLOAT, Storage, storage_of
 from greenshift.compress.prune import sparsity_of
 from greenshift.profile import Arithmetic, LayerProfile, NetworkProfile
 
-_BIAS_BYTES = 4
-_BYTE = 8  # bits
+_BIAS_BYTES = _SCALE_BYTES = 4
+_BYTE_BITS = 8
 _NORMS = (nn.BatchNorm2d, nn.BatchNorm1d)
 # Layers that move or keep values without computing any.
 _SILENT = (nn.Identity, nn.Flatten, nn.Dropout)
@@ -37,6 +39,7 @@ class Step:
         weights: Number of weights of a convolution or linear layer.
         groups: Convolution groups.
         bias: True if a convolution or linear layer has a bias.
+        activation: The activation function, if it is one that a design can name.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Step:
     weights: int = 0
     groups: int = 1
     bias: bool = False
+    activation: Activation | None = None
 
 
 class _Additions(TorchDispatchMode):
@@ -88,7 +92,8 @@ class _Recorder:
         elif isinstance(module, _NORMS):
             self.steps.append(Step(name, "norm", *shapes))
         else:
-            self.steps.append(Step(name, "pool" if "Pool" in type(module).__name__ else "fused", *shapes))
+            kind: Literal["pool", "fused"] = "pool" if "Pool" in type(module).__name__ else "fused"
+            self.steps.append(Step(name, kind, *shapes, activation=activation_of(module)))
 
     def add(self, output: Tensor) -> None:
         shape = tuple(output.shape[1:])
@@ -151,8 +156,10 @@ def profile_steps(
     """Profile a traced network whose layers are stored in given ways.
 
     Activations are taken to be stored in the bits that the next convolution or linear layer reads, the
-    network's output as float32. Normalisation folds into the layer before it: into the weights of a
-    float one, into the requantisation of the sums of an integer one, which costs an operation per output.
+    network's output as float32. An activation function that is no clamp is a look-up in 256 bytes where the
+    activations it writes are integers of at most 8 bits, and arithmetic otherwise. Normalisation folds into
+    the layer before it: into the weights of a float one, into the requantisation of the sums of an integer
+    one, which costs an operation per output.
 
     Args:
         steps: Of `trace`.
@@ -176,7 +183,29 @@ def profile_steps(
         else:
             ops = {"pool": math.prod(step.input_shape), "add": math.prod(step.output_shape)}.get(step.kind, 0)
             layers.append(_elementwise(step, ops, 0))
-    return NetworkProfile(_as_stored(layers), input_shape)
+    stored = _as_stored(layers)
+    return NetworkProfile(tuple(_activated(*pair) for pair in zip(stored, steps, strict=True)), input_shape)
+
+
+def choose_activations(steps: tuple[Step, ...], choices: Mapping[str, Activation]) -> tuple[Step, ...]:
+    """Return the steps of a traced network with other activation functions.
+
+    Args:
+        steps: Of `trace`.
+        choices: Function by name of the module.
+    """
+    return tuple(dataclasses.replace(s, activation=choices[s.name]) if s.name in choices else s for s in steps)
+
+
+def _activated(layer: LayerProfile, step: Step) -> LayerProfile:
+    """Count what an activation function costs, now that it is known what it computes on."""
+    if step.activation is None or operations_of(step.activation) == 0:
+        return layer
+    values = math.prod(step.output_shape)
+    if layer.arithmetic == "int" and layer.act_bits <= _BYTE_BITS:
+        return dataclasses.replace(layer, ops=values, parameter_bytes=2**_BYTE_BITS, fused=False)
+    ops, scales = values * operations_of(step.activation), scale_count(step.activation)
+    return dataclasses.replace(layer, ops=ops, parameter_bytes=_SCALE_BYTES * scales, fused=False)
 
 
 def _elementwise(step: Step, ops: int, parameter_bytes: int) -> LayerProfile:
@@ -220,6 +249,6 @@ def _as_stored(layers: list[LayerProfile]) -> tuple[LayerProfile, ...]:
         else:
             result.append(dataclasses.replace(layer, output_bits=bits))
             # The map in front of a sign is needed in full by the shortcut around it: it is kept in bytes.
-            bits = _BYTE if layer.arithmetic == "binary" else layer.act_bits
+            bits = _BYTE_BITS if layer.arithmetic == "binary" else layer.act_bits
             integers = layer.arithmetic != "float"
     return tuple(reversed(result))

@@ -24,7 +24,8 @@ def prune(model: nn.Module, pruning: Pruning, fraction_done: float) -> None:
     """Remove the weights that the schedule wants removed by now; call `apply_masks` after every later step.
 
     Weights that were removed stay so. Unstructured pruning ranks the weights of all layers together by their
-    magnitude and removes exactly round(sparsity x weights); it may leave a layer without any. N:M ranks the M
+    magnitude and removes exactly round(sparsity x weights); it may leave a layer without any, unless its scope
+    is the layer, where each loses exactly that share of its own. N:M ranks the M
     consecutive inputs of one output at one place of the kernel; if M does not divide a layer's inputs, the last
     ones count as a group that is filled up with zeros. While a gradual N:M is under way, groups lose whole
     weights one after another.
@@ -41,7 +42,8 @@ def prune(model: nn.Module, pruning: Pruning, fraction_done: float) -> None:
     layers = [layer for _, layer in _selected(model, pruning)]
     ramp = pruning.ramp(fraction_done)
     if pruning.group is None:
-        _remove_smallest(layers, pruning.sparsity * ramp)
+        for ranked in [layers] if pruning.scope == "global" else [[layer] for layer in layers]:
+            _remove_smallest(ranked, pruning.sparsity * ramp)
     else:
         kept, size = pruning.group
         # The tolerance keeps a full ramp full: (1 - 0) * 2 must not become 1.

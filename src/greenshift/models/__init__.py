@@ -3,7 +3,7 @@
 One file per family; a new one is a function marked with `register` and a line here.
 """
 
-from greenshift.models import binary, googlenet, mobilenet, resnet, tiny, vgg
+from greenshift.models import binary, googlenet, lenet, mobilenet, resnet, tiny, vgg
 from greenshift.models.build import build_model
 from greenshift.models.compact import replace_dense_blocks
 from greenshift.models.registry import model_names
@@ -14,6 +14,7 @@ __all__ = [
     "build_model",
     "copy_weights",
     "googlenet",
+    "lenet",
     "load_weights",
     "mobilenet",
     "model_names",

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from greenshift.compactness import BlockName
-from greenshift.compress.convert import replace_layers, weighted_layers
+from greenshift.compress.convert import replace_modules, weighted_layers
 from greenshift.errors import InputError
 from greenshift.models.layers import initialise, scaled
 
@@ -44,7 +44,7 @@ def replace_dense_blocks(model: nn.Module, blocks: BlockName, name: str) -> nn.M
     }
     if not replacements:
         raise InputError(f"model {name}: no dense 3x3 convolution but the first, so no {blocks} blocks; use dense ones")
-    return replace_layers(new_model, replacements)
+    return replace_modules(new_model, replacements)
 
 
 def _separable(dense: nn.Conv2d) -> nn.Sequential:

@@ -44,7 +44,8 @@ def make_optimizer(
 
     Args:
         name: `freezethaw`, ours; `random`, `smac` for the paper's ParEGO with Hyperband, `hyperband` for random
-            configurations in the same brackets, or `nsga2` for evolution at full fidelity.
+            configurations in the same brackets, `nsga2` for evolution at full fidelity, or `lahc` for late acceptance
+            hill climbing on the first objective.
         space: Hyperparameters to search; it is copied, never changed.
         objectives: What is minimised.
         fidelity: Resource of one evaluation, or None.
@@ -126,6 +127,12 @@ def _make_nsga2(problem: Problem) -> Optimizer:
     return Nsga2Optimizer(problem)
 
 
+def _make_lahc(problem: Problem) -> Optimizer:
+    from greenshift.optimize.lahc import LahcOptimizer
+
+    return LahcOptimizer(problem)
+
+
 _USE_PRIORS = ("freezethaw",)
 
 _BUILDERS: dict[str, Callable[[Problem], Optimizer]] = {
@@ -134,4 +141,5 @@ _BUILDERS: dict[str, Callable[[Problem], Optimizer]] = {
     "smac": _make_smac,
     "hyperband": _make_hyperband,
     "nsga2": _make_nsga2,
+    "lahc": _make_lahc,
 }

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from greenshift.compress.activations import ScaledActivation
 from greenshift.compress.shift import ShiftConv2d, ShiftLinear
 from greenshift.compress.uniform import learned_steps
 from greenshift.design import Optimization
@@ -17,8 +18,8 @@ def build_optimizer(model: nn.Module, choice: Optimization) -> torch.optim.Optim
     """Build the optimizer for a network.
 
     Exponents and signs of PS layers get no plain weight decay: theirs acts on 2^p and is added by
-    `greenshift.compress.shift.add_shift_decay`. Learned steps and scales do not decay either: a
-    step is a unit, no weight.
+    `greenshift.compress.shift.add_shift_decay`. Learned steps and scales do not decay either: a step is a unit, no
+    weight; nor do the scales of activation functions, which would decay to a function that gives 0.
 
     Args:
         model: The network, on its final device.
@@ -33,6 +34,7 @@ def build_optimizer(model: nn.Module, choice: Optimization) -> torch.optim.Optim
         if isinstance(module, ShiftConv2d | ShiftLinear) and module.scheme.kind == "PS"
         for parameter in (module.shift, module.sign)
     } | {id(step) for module in model.modules() for step in learned_steps(module)}
+    exempt |= {id(p) for module in model.modules() if isinstance(module, ScaledActivation) for p in module.parameters()}
     parameters = [p for p in model.parameters() if p.requires_grad]
     groups: list[dict[str, Any]] = [
         {"params": [p for p in parameters if id(p) not in exempt], "weight_decay": choice.weight_decay},

@@ -5,6 +5,8 @@ from typing import Any, cast
 
 from torch import fx, nn
 
+from greenshift.compress.activations import ScaledActivation
+
 # What modules compute, in the words of torch's functions.
 _MODULES: dict[type[nn.Module], str] = {
     nn.ReLU: "relu",
@@ -28,6 +30,7 @@ _MODULES: dict[type[nn.Module], str] = {
 _ELEMENTWISE_MODULES = (
     *(nn.LeakyReLU, nn.SiLU, nn.Hardswish, nn.Hardsigmoid, nn.Sigmoid, nn.Tanh, nn.GELU, nn.ELU, nn.CELU, nn.SELU),
     *(nn.Mish, nn.Softplus, nn.Softsign, nn.LogSigmoid, nn.Hardshrink, nn.Softshrink, nn.Tanhshrink, nn.Threshold),
+    ScaledActivation,
 )
 _ELEMENTWISE = {
     *("leaky_relu", "silu", "hardswish", "hardsigmoid", "sigmoid", "tanh", "gelu", "elu", "celu", "selu", "mish"),

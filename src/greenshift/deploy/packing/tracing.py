@@ -7,14 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from greenshift.compress.activations import ScaledActivation
 from greenshift.errors import InputError
 
 
 class _Tracer(fx.Tracer):
-    """Looks into modules of the user, but takes convolutions and linear layers as they are."""
+    """Looks into modules of the user, but takes convolutions, linear layers and activations as they are."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, nn.Conv2d | nn.Linear) or super().is_leaf_module(m, module_qualified_name)
+        taken = isinstance(m, nn.Conv2d | nn.Linear | ScaledActivation)
+        return taken or super().is_leaf_module(m, module_qualified_name)
 
 
 class _Watched(fx.Interpreter):
