@@ -1,10 +1,12 @@
-"""Run the same study with several optimizers and seeds at equal metered energy, and compare the fronts.
+"""Run the same study with several optimizers, or techniques, and seeds at equal metered energy; compare the fronts.
 
 Every run is an ordinary `greenshift search` with a store of its own, so a cut comparison goes on where
-it was. Prints JSON: per run the final hypervolume and front, per optimizer the hypervolume at shares
-of the budget, with spread.
+it was. Prints JSON: per run the final hypervolume and front, per contender the hypervolume at shares
+of the budget, with spread. With `--techniques` the contenders are the full space (`full`) and the full space
+narrowed to one technique each, all searched by the default optimizer.
 
     python benchmarks/compare_optimizers.py --out docs/results/fashion-mnist-resnet20 --budget 2.4kJ
+    python benchmarks/compare_optimizers.py --out docs/results/techniques --techniques full,shift,uniform,prune
 """
 
 import argparse
@@ -23,14 +25,18 @@ from greenshift.store import Store
 SHARES = (0.25, 0.5, 0.75, 1.0)
 
 
-def command(args: argparse.Namespace, optimizer: str, seed: int) -> list[str]:
+def command(args: argparse.Namespace, contender: str, seed: int) -> list[str]:
     """The search command of one run."""
+    own = ["--optimizer", contender]
+    if args.techniques:
+        own = ["--space", "full", *(() if contender == "full" else ("--techniques", contender))]
+        own += ["--teacher", args.teacher] if args.teacher and contender in ("full", "distill") else []
     return [
         *(sys.executable, "-m", "greenshift", "search", "--no-baselines", "--fidelity", "epochs"),
-        *("--data", args.data, "--model", args.model, "--target", args.target, "--optimizer", optimizer),
+        *("--data", args.data, "--model", args.model, "--target", args.target, *own),
         *("--min-fidelity", str(args.min_epochs), "--max-fidelity", str(args.max_epochs)),
         *("--train-limit", str(args.train_limit), "--budget", args.budget, "--seed", str(seed)),
-        *("--store", str(args.out / f"{optimizer}-{seed}")),
+        *("--store", str(args.out / f"{contender}-{seed}")),
     ]
 
 
@@ -68,6 +74,8 @@ def main() -> None:
     parser.add_argument("--model", default="resnet20")
     parser.add_argument("--target", default="cortex-m4")
     parser.add_argument("--optimizers", default="random,smac")
+    parser.add_argument("--techniques", help="compare these, and `full`, instead of optimizers")
+    parser.add_argument("--teacher", help="artifact that `full` and `distill` learn from")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--budget", default="2.4kJ")
     parser.add_argument("--train-limit", type=int, default=3000)
@@ -77,17 +85,18 @@ def main() -> None:
     limit_j = parse_budget(args.budget).energy_j
     if limit_j is None:
         parser.error("--budget must be an energy, such as 2.4kJ")
+    contenders = (args.techniques or args.optimizers).split(",")
     runs: dict[str, dict[str, Any]] = {}
     for seed in args.seeds.split(","):
-        for optimizer in args.optimizers.split(","):
-            line = command(args, optimizer, int(seed))
+        for contender in contenders:
+            line = command(args, contender, int(seed))
             subprocess.run(line, check=True, stdout=subprocess.DEVNULL)
             shown = " ".join(["greenshift", *line[3:]])
-            runs[f"{optimizer}-{seed}"] = {"command": shown, **summary(args.out / f"{optimizer}-{seed}", limit_j)}
+            runs[f"{contender}-{seed}"] = {"command": shown, **summary(args.out / f"{contender}-{seed}", limit_j)}
     comparison = {}
-    for optimizer in args.optimizers.split(","):
-        own = [run for name, run in runs.items() if name.startswith(optimizer + "-")]
-        comparison[optimizer] = {
+    for contender in contenders:
+        own = [run for name, run in runs.items() if name.rpartition("-")[0] == contender]
+        comparison[contender] = {
             str(share): {
                 "median": statistics.median(values),
                 "min": min(values),
