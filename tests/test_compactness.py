@@ -15,7 +15,7 @@ from greenshift.design import Design, Distillation, Optimization, Recipe
 from greenshift.errors import InputError
 from greenshift.evaluate import evaluate
 from greenshift.final import checkpoint_error, retrain
-from greenshift.networks import build_network, image_shape, load_splits, profile_design, train_design
+from greenshift.networks import Start, build_network, image_shape, load_splits, profile_design, train_design
 from greenshift.records import DataChoice, Task, WeightFile, file_sha256
 from greenshift.schemes import Uniform
 from greenshift.targets import cost, load_target
@@ -106,7 +106,8 @@ def test_training_lowers_the_loss(changes):
 def test_float_weights_start_what_is_still_there(blocks):
     start = build_network(Design("tiny_cnn"), image_shape(DIGITS)).state_dict()
     recipe = Recipe(1, 32, Optimization("SGD", lr=1e-12, weight_decay=0.0))
-    model, _, _ = train_design(Design("tiny_cnn", blocks=blocks, recipe=recipe), DIGITS, epochs=1, seed=5, init=start)
+    design = Design("tiny_cnn", blocks=blocks, recipe=recipe)
+    model, _, _ = train_design(design, DIGITS, epochs=1, seed=5, start=Start(start, "here"))
     kept = [name for name in model.state_dict() if name in start and name.endswith("weight")]
     assert {"0.0.weight", "7.weight"} & set(kept), kept
     assert all(torch.allclose(model.state_dict()[name], start[name], atol=1e-6) for name in kept)
@@ -186,7 +187,7 @@ def test_a_teacher_of_another_resolution_is_refused(shipped, folder, tmp_path):
     with pytest.raises(InputError, match="takes images of 8 pixels a side, and the student's have 16") as caught:
         load_teacher(path, image_shape(folder))
     assert "\n" not in str(caught.value)
-    teacher = WeightFile(str(path), None, file_sha256(str(path)))
+    teacher = WeightFile(str(path), None, file_sha256(str(path), "teacher"))
     taught = dataclasses.replace(SMALL, recipe=dataclasses.replace(RECIPE, distillation=Distillation()))
     assert retrain(taught, folder, [1], tmp_path / "b.safetensors", epochs=1, teacher=teacher).test_errors
 

@@ -154,10 +154,15 @@ def test_depth_multiplies_the_blocks_of_every_stage(name, half, twice):
         assert last_map(model, 32) == last_map(build_on_meta(name), 32)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", sorted({*NAMES} - {"lenet5"}))
 def test_one_block_a_stage_stays(name):
     least, less = (count(build_on_meta(name, depth=depth)) for depth in (0.01, 0.1))
     assert least == less > 0
+
+
+def test_a_network_without_blocks_has_no_depth():
+    with pytest.raises(InputError, match="model lenet5: it has no depth multiplier; use depth 1"):
+        build_on_meta("lenet5", depth=0.5)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from greenshift.deploy.packing.layers import codes
 from greenshift.deploy.reference import run_reference
 from greenshift.deploy.validity import check
 from greenshift.design import Design, Distillation, Optimization, Pruning, Recipe
-from greenshift.networks import ImageShape, build_network, image_shape, profile_design, train_design
+from greenshift.networks import ImageShape, Start, build_network, image_shape, profile_design, train_design
 from greenshift.records import DataChoice
 from greenshift.schemes import Binary, Depth, Shift, Ternary, Uniform
 from greenshift.targets import cost, load_target
@@ -53,7 +53,7 @@ def test_given_weights_decide_which_channels_stay():
     float_weights = {name: value.clone() for name, value in weights.items()}
     slow = dataclasses.replace(DESIGN.recipe, optimization=Optimization("SGD", 1e-12, weight_decay=0.0))
     design = dataclasses.replace(DESIGN, recipe=slow)
-    model, _, _ = train_design(design, DIGITS, epochs=1, seed=0, init=weights)
+    model, _, _ = train_design(design, DIGITS, epochs=1, seed=0, start=Start(weights, "here", 0))
     first, whole = model.cpu().state_dict()["0.0.weight"], float_weights["0.0.weight"]
     kept = [row for row in whole if any(torch.allclose(row, other) for other in first)]
     assert len(kept) == len(first) < len(whole)
