@@ -235,3 +235,9 @@ def test_defaults_are_left_out_of_the_json_form():
     assert Design.from_json(data) == design
     digests = {d.digest for d in (design, Design("resnet20"), *(Design("resnet20", depth=d) for d in (0.5, 2)))}
     assert len(digests) == 4
+
+
+@pytest.mark.parametrize("changes", [{"depth": "1"}, {"depth": True}, {"resolution": True}], ids=str)
+def test_numbers_of_another_kind_are_refused(changes):
+    with pytest.raises(InputError, match="must be a"):
+        Design("resnet20", **changes)

@@ -188,3 +188,10 @@ def test_an_unknown_field_of_distillation_is_refused():
     data["recipe"]["distillation"] = {"temperature": 4.0, "alpha": 0.5}
     with pytest.raises(InputError, match="alpha"):
         Design.from_json(data)
+
+
+def test_a_layer_key_that_is_no_text():
+    data = FULL.to_json()
+    data["schemes"] = [{"layers": 3, "scheme": "ternary"}]
+    with pytest.raises(InputError, match="design: "):
+        Design.from_json(data)

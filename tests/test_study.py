@@ -258,6 +258,75 @@ def test_shift_depth_as_the_fidelity(tmp_path, monkeypatch, some):
     assert list((tmp_path / "checkpoints").iterdir()) == []
 
 
+def test_weight_bits_as_the_fidelity(tmp_path, monkeypatch, some):
+    configuration = {name: value for name, value in some[0].items() if name != "weight_bits"} | {"epochs": 7}
+    configuration["shift_depth"] = 2
+    script(monkeypatch, [Proposal(0, configuration, 2.0), Proposal(0, configuration, 8.0)])
+    summary = study(tmp_path, fidelity="weight_bits", budget="9trials", epochs=5)
+    assert [e.fidelity for e in summary.front] == [{"weight_bits": 8.0}]
+    with Store.open(tmp_path) as store:
+        made = [e for e in store.evaluations() if e.role == "trial"]
+        assert [e.fidelity for e in store.evaluations() if e.role == "baseline"] == [{}] * 2
+    assert [e.design.schemes[0][1].weight_bits for e in made] == [2, 8]
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"fidelity": "data_fraction", "fidelity_max": 101}, "101 is more than the 100 per cent of the images"),
+        ({"fidelity": "weight_bits", "fidelity_max": 9}, "9 is more than the 8 bits of a shifted weight"),
+        ({"fidelity": "weight_bits", "fidelity_min": 1}, "1 is less than the 2 bits of a shifted weight"),
+        ({"fidelity": "shift_depth", "fidelity_max": 99}, "99 is more than the . layers to shift"),
+        ({"fidelity": "resolution", "fidelity_max": 9}, "9 is more than the 4 pixels a side"),
+    ],
+)
+def test_more_or_less_than_there_is(tmp_path, given, message):
+    with pytest.raises(InputError, match=message) as refusal:
+        study(tmp_path, **given)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("fidelity", "rungs", "sides", "recorded"),
+    [
+        ("resolution", (2.0, 4.0), [2, None], ({"resolution": 2.0}, {"resolution": 4.0})),
+        (
+            "epochs,resolution",
+            (1.0, 9.0),
+            [2, None],
+            ({"epochs": 3.0, "pixel_fraction": 1 / 3}, {"epochs": 9.0, "pixel_fraction": 1.0}),
+        ),
+        (
+            "data_fraction,resolution",
+            (25.0, 100.0),
+            [3, None],
+            ({"data_fraction": 0.5, "pixel_fraction": 0.5}, {"data_fraction": 1.0, "pixel_fraction": 1.0}),
+        ),
+    ],
+)
+def test_smaller_images_as_the_fidelity(tmp_path, monkeypatch, some, fidelity, rungs, sides, recorded):
+    seen = []
+
+    def evaluate(task, cpu_watts):
+        seen.append((task.design.resolution, task.data.train_fraction, task.can_go_on))
+        return study_fakes.evaluate(task, cpu_watts)
+
+    evaluator = dataclasses.replace(fake_evaluator(), evaluate=evaluate)
+    values = {**some[0], **({} if fidelity.startswith("epochs") else {"epochs": 20})}
+    script(monkeypatch, [Proposal(0, values, resource) for resource in rungs])
+    study(tmp_path, evaluator, fidelity=fidelity, budget="2trials")
+    [*baselines, low, high] = seen
+    assert [side for side, _, _ in baselines] == [None, None]
+    assert [low[0], high[0]] == sides
+    assert [low[1], high[1]] == [found.get("data_fraction", 1.0) for found in recorded]
+    assert not low[2]
+    assert tuple(found for _, _, found, _ in trials(tmp_path)) == recorded
+    told = script(monkeypatch, []).told
+    study(tmp_path, evaluator, fidelity=fidelity, budget="3trials")
+    assert [resource for _, resource, _, _ in told] == list(rungs)
+
+
 @pytest.mark.parametrize(
     ("fidelity", "rungs", "quantities", "epochs"),
     [

@@ -20,11 +20,11 @@ def check_compactness(depth: float, blocks: str, resolution: int | None) -> None
     Raises:
         InputError: If a value is out of range.
     """
-    if not (math.isfinite(depth) and depth > 0):
+    if type(depth) not in (int, float) or not (math.isfinite(depth) and depth > 0):
         raise InputError(f"design: depth must be a number above 0, not {depth}")
     if blocks not in get_args(BlockName):
         raise InputError(f"design: blocks '{blocks}' is unknown; known: {', '.join(get_args(BlockName))}")
-    if resolution is not None and (not isinstance(resolution, int) or resolution < 1):
+    if resolution is not None and (type(resolution) is not int or resolution < 1):
         raise InputError(f"design: resolution must be a whole number of pixels above 0, not {resolution}")
 
 

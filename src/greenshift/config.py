@@ -15,7 +15,7 @@ from greenshift.amounts import make_fleet, parse_time
 from greenshift.budget import AUTO_BUDGET, parse_budget
 from greenshift.design import ScheduleName
 from greenshift.errors import InputError
-from greenshift.fidelities import FULL_DATA_PERCENT, FidelityName, hyperparameter_of
+from greenshift.fidelities import FidelityName, hyperparameter_of
 from greenshift.objectives import Constraint, get_objectives, parse_constraint
 from greenshift.toml_text import toml_value
 
@@ -62,14 +62,18 @@ class StudyConfig:
     prior: Annotated[Mapping[str, Any] | None, "values believed to be good, by hyperparameter, such as lr=0.1"] = None
     fidelity: Annotated[
         FidelityName | None,
-        "resource of one evaluation: epochs, shift_depth, data_fraction or both as epochs,data_fraction; none if left "
-        "out",
+        "resource of one evaluation: epochs, shift_depth, weight_bits, data_fraction, resolution, or two of epochs, "
+        "data_fraction and resolution in this order, such as epochs,resolution; none if left out",
     ] = None
     fidelity_min: Annotated[
-        int | None, "smallest fidelity; the dataset's fewest epochs, depth 1 or 11 per cent of the images if left out"
+        int | None,
+        "smallest fidelity; the dataset's fewest epochs, depth 1, 2 bits, 11 per cent of the images or half of "
+        "their pixels a side if left out",
     ] = None
     fidelity_max: Annotated[
-        int | None, "full fidelity; the dataset's most epochs, every layer or 100 per cent of the images if left out"
+        int | None,
+        "full fidelity; the dataset's most epochs, every layer, 8 bits, 100 per cent of the images or all of their "
+        "pixels if left out",
     ] = None
     epochs: Annotated[int | None, "epochs where the search does not choose them; the dataset's most if left out"] = None
     objectives: Annotated[tuple[str, ...], "what is minimised"] = ("error", "energy_j")
@@ -246,10 +250,9 @@ def _check_ranges(config: StudyConfig) -> None:
         raise InputError(
             f"epochs and fidelity = '{config.fidelity}' exclude each other; set fidelity_max instead of epochs"
         )
-    if (
-        config.fidelity == "data_fraction"
-        and max(config.fidelity_min or 0, config.fidelity_max or 0) > FULL_DATA_PERCENT
-    ):
-        raise InputError("fidelity_min and fidelity_max of data_fraction are per cent of the images, at most 100")
+    if config.teacher is not None and "resolution" in (config.fidelity or ""):
+        raise InputError(
+            f"fidelity = '{config.fidelity}' and a teacher exclude each other: it takes images of its own size only"
+        )
     if config.fidelity_min and config.fidelity_max and config.fidelity_min > config.fidelity_max:
         raise InputError(f"fidelity_min {config.fidelity_min} is above fidelity_max {config.fidelity_max}")

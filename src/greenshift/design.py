@@ -272,7 +272,7 @@ class Design:
                 **compactness_from_json(data),
                 activations=tuple(_choice_from_json(**entry) for entry in data.get("activations", ())),
             )
-        except (KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError) as error:
             raise InputError(f"design: {error} in {json.dumps(data)[:200]}") from error
 
     @property

@@ -11,6 +11,7 @@ from greenshift.config import StudyConfig
 from greenshift.design import Design
 from greenshift.energy.reading import Reading
 from greenshift.errors import InputError
+from greenshift.fidelities import resumable
 from greenshift.objectives import Provenance
 
 Role = Literal["trial", "baseline"]
@@ -147,10 +148,10 @@ class Task:
     def can_go_on(self) -> bool:
         """True if a later evaluation may resume this one: a trial of which nothing but the epochs were cut.
 
-        More images mean a new training: one that saw few images first and more of them later is no other's start.
+        More or larger images mean a new training: one that saw few images first and more later is no other's start.
         """
         cut = self.label is None and self.epochs < self.design.recipe.epochs
-        return cut and "data_fraction" not in self.fidelity
+        return cut and resumable(self.fidelity)
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,10 @@ def test_a_full_study_begins_with_anothers_front(full_store, tmp_path, call):
         (("--techniques", "shifts"), "unknown technique 'shifts'; known: shift, uniform, binary, ternary, prune"),
         (("--techniques", "distill"), "distill needs a teacher; name its file with teacher"),
         (("--techniques", "shift", "--space", "paper"), "space paper has none to choose from; set space to 'full'"),
-        (("--fidelity", "shift_depth"), "'shift_depth' is unknown in space full; known: epochs"),
+        (
+            ("--fidelity", "shift_depth"),
+            "'shift_depth' is unknown in space full, where layers have schemes",
+        ),
         (("--space", "fuller"), "unknown space 'fuller'; known: paper, full"),
     ],
 )

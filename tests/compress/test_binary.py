@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from greenshift.compress import Binary, Uniform, convert, profile
+from greenshift.compress import Binary, Uniform, convert
 from greenshift.compress.binary import binary_codes
 from greenshift.design import Design, Optimization, Recipe
 from greenshift.errors import InputError
@@ -87,13 +87,6 @@ def test_one_weight_per_output_is_refused():
         convert(model, {"*": Binary()}, torch.zeros(1, 4, 8, 8))
     _, report = convert(model, {"1": Binary()}, torch.zeros(1, 4, 8, 8))
     assert [entry.name for entry in report.converted] == ["1"]
-
-
-def test_profile_and_size():
-    model, _ = convert(nn.Conv2d(4, 8, 3, bias=False), {"*": Binary(act_bits=4)}, torch.zeros(1, 4, 8, 8))
-    found = profile(model, (4, 8, 8)).layers[-1]
-    assert (found.arithmetic, found.weight_bits, found.act_bits, found.weight_levels) == ("shift", 1, 4, 1)
-    assert found.parameter_bytes == 288 / 8 + 4 * 8
 
 
 @pytest.mark.parametrize("schemes", [(("*", Binary()),), (("0.0", Uniform()), ("7", Uniform()), ("*", Binary(4)))])

@@ -7,13 +7,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from greenshift.compress import profile, prune, prune_channels
+from greenshift.compress import convert, profile, prune, prune_channels
 from greenshift.design import Design, Pruning
 from greenshift.errors import InputError
 from greenshift.models import build_model
 from greenshift.networks import build_network, image_shape, profile_design
 from greenshift.records import DataChoice
-from greenshift.schemes import Uniform
+from greenshift.schemes import PowerOfTwo, Uniform
 
 DIGITS = DataChoice("digits")
 SHAPE = (3, 8, 8)
@@ -240,3 +240,28 @@ def test_what_cannot_be_cut_is_refused_in_one_line(model, sparsity, message):
 def test_masks_are_not_for_channels():
     with pytest.raises(InputError, match="channels are taken out of a float network"):
         prune(built("tiny_cnn"), channels(), 0.0)
+
+
+def masked():
+    model = built("tiny_cnn")
+    prune(model, Pruning(0.5, schedule="one-shot"), 1.0)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("model", "pruning", "message"),
+    [
+        (masked(), channels(), "0.0 has a mask, whose places a cut would move"),
+        (convert(built("tiny_cnn"), {"0.0": PowerOfTwo()}, torch.zeros(1, *SHAPE))[0], channels(), "0.0 has a scheme"),
+        (built("tiny_cnn"), Pruning(0.5), "'unstructured' is for prune"),
+        (nn.Sequential(nn.ReLU()), channels(), "no convolution or linear layer"),
+    ],
+    ids=["masked", "converted", "another pattern", "no layers"],
+)
+def test_only_plain_float_layers_are_cut(model, pruning, message):
+    """Masks and grids have numbers for each channel, which would stay behind."""
+    before = copy.deepcopy(model.state_dict())
+    with pytest.raises(InputError, match=message) as refusal:
+        prune_channels(model, pruning, SHAPE)
+    assert "\n" not in str(refusal.value)
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())

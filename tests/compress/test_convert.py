@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from greenshift.compress import Binary, Depth, Shift, Ternary, Uniform, convert
+from greenshift.compress import Depth, Shift, Uniform, convert
 from greenshift.errors import InputError
 
 
@@ -67,32 +67,15 @@ def test_a_shared_layer_stays_shared():
     assert converted.again is converted.body[0]
 
 
-@pytest.mark.parametrize("scheme", [Shift("Q", 4), Shift("PS", 3, 4, 4), Uniform(), Ternary(), Binary()])
-def test_saves_and_reloads_to_identical_outputs(scheme, tmp_path):
-    first, _ = convert(Net(), {"*": scheme}, X)
-    first.train()
-    first(X).sum().backward()  # moves ranges and projects weights as a training would
-    first.eval()
-    torch.save(first.state_dict(), tmp_path / "weights.pt")
-    second, _ = convert(Net(), {"*": scheme}, X)
-    second.load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True))
-    assert torch.equal(first(X), second.eval()(X))
-
-
 def test_q_conversion_at_many_bits_stays_near_the_float_network():
     model = Net().eval()
     converted, _ = convert(model, {"*": Shift("Q", 8)}, X)
     assert (converted(X) - model(X)).abs().max() < 0.5 * model(X).abs().max()
 
 
-def test_works_on_a_bare_layer_and_on_meta():
+def test_works_on_a_bare_layer():
     layer, _ = convert(nn.Linear(4, 2), {"*": Shift("PS")}, torch.zeros(1, 4))
     assert set(dict(layer.named_parameters())) == {"shift", "sign", "bias"}
-    with torch.device("meta"):
-        model = Net()
-    converted, report = convert(model, {"*": Shift("PS")}, X.to("meta"))
-    assert len(report.converted) == 3
-    assert all(parameter.is_meta for parameter in converted.parameters())
 
 
 def test_subclasses_are_left_alone_with_a_reason():

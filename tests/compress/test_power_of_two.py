@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from greenshift.compress import PowerOfTwo, apply_masks, calibrate, convert, profile, prune, refit_windows
+from greenshift.compress import PowerOfTwo, apply_masks, calibrate, convert, prune, refit_windows
 from greenshift.compress.power_of_two import (
     PowerOfTwoLinear,
     fitted_window,
@@ -20,7 +20,6 @@ from greenshift.design import Design, Optimization, Pruning, Recipe
 from greenshift.errors import InputError
 from greenshift.networks import build_network, image_shape, train_design
 from greenshift.records import DataChoice
-from greenshift.schemes import scheme_from_json, scheme_to_json
 from greenshift.train import Compute, Training, train
 
 SETS = [*(PowerOfTwo(bits) for bits in (2, 3, 4)), *(PowerOfTwo(bits, terms=2) for bits in (4, 5, 6, 7))]
@@ -90,11 +89,6 @@ def test_a_set_fits_its_bits_and_int8(scheme):
 def test_fields_outside_their_range(fields, message):
     with pytest.raises(InputError, match=f"^poweroftwo: .*{message}"):
         PowerOfTwo(**fields)
-
-
-def test_json_keeps_the_scheme():
-    scheme = PowerOfTwo(5, 4, 2, "max", step="learned")
-    assert scheme_from_json(scheme_to_json(scheme)) == scheme
 
 
 @settings(deadline=None)
@@ -241,34 +235,10 @@ def test_the_gradient_passes_unchanged(scheme):
     assert torch.equal(built.weight.grad, upstream)
 
 
-@pytest.mark.parametrize(
-    ("scheme", "bits", "levels", "terms"), [(PowerOfTwo(3, 4), 3, 3, 1), (PowerOfTwo(5, 4, 2), 5, 6, 2)]
-)
-def test_profile_and_size(scheme, bits, levels, terms):
-    model, _ = convert(nn.Conv2d(4, 8, 3, bias=False), {"*": scheme}, torch.zeros(1, 4, 8, 8))
-    found = profile(model, (4, 8, 8)).layers[-1]
-    assert (found.arithmetic, found.weight_bits, found.act_bits, found.weight_levels) == ("shift", bits, 4, levels)
-    assert found.parameter_bytes == 288 * bits / 8 + 8
-    assert found.macs == 288 * 36 * terms
-
-
 @pytest.mark.parametrize("scheme", [PowerOfTwo(3), PowerOfTwo(5, terms=2), PowerOfTwo(4, 4, step="learned")])
 def test_an_epoch_on_digits_lowers_the_loss(scheme):
     _, _, curve = train_design(Design("tiny_cnn", schemes=(("*", scheme),), recipe=RECIPE), DIGITS, epochs=2, seed=0)
     assert curve[1].train_loss < 0.8 * curve[0].train_loss
-
-
-@pytest.mark.parametrize("scheme", [PowerOfTwo(), PowerOfTwo(5, terms=2), PowerOfTwo(4, 4, step="learned")])
-def test_saves_and_reloads_to_identical_outputs(scheme):
-    x = random_weight(0, 4, 6)
-    first = layer(scheme, random_weight(1, 3, 6)).train()
-    first(x)
-    with torch.no_grad():
-        first.weight.mul_(5)
-    refit_windows(first)
-    second = layer(scheme, random_weight(2, 3, 6))
-    second.load_state_dict(first.state_dict())
-    assert torch.equal(first.eval()(x), second.eval()(x))
 
 
 def test_a_layer_built_alone_has_the_window_of_its_own_weight():

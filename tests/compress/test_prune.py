@@ -18,7 +18,7 @@ from greenshift.compress.uniform import quantised_weight
 from greenshift.deploy.packing.layers import codes
 from greenshift.design import Pruning
 from greenshift.errors import InputError
-from greenshift.schemes import Binary, Shift, Ternary, Uniform
+from greenshift.schemes import Shift, Ternary, Uniform
 
 X = images()
 HALF = Pruning(0.5, schedule="one-shot")
@@ -275,18 +275,6 @@ def test_what_cannot_be_pruned_is_refused_in_one_line(model, pruning, message):
     with pytest.raises(InputError, match=message) as info:
         prune(model, pruning, 0)
     assert "\n" not in str(info.value)
-
-
-def test_a_pruned_layer_is_not_given_a_scheme_without_a_zero():
-    model = small()
-    prune(model, HALF, 0)
-    with pytest.raises(InputError, match="no weight of exactly zero"):
-        convert(model, {"*": Shift("Q", 4, 8, 8, "stochastic", original=True)}, X)
-
-
-def test_binary_weights_have_no_zero_to_be_pruned_to():
-    with pytest.raises(InputError, match="no weight of exactly zero"):
-        prune(network(Binary()), HALF, 1.0)
 
 
 @pytest.mark.parametrize("sparsity", [0.3, 0.99])

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from greenshift.compress import Ternary, convert, profile
+from greenshift.compress import Ternary, convert
 from greenshift.compress.ternary import TernaryLinear, ternary_codes
 from greenshift.design import Design, Optimization, Recipe
 from greenshift.networks import train_design
@@ -86,14 +86,6 @@ def test_a_layer_built_alone_starts_at_its_own_mean():
     torch.manual_seed(0)
     built = TernaryLinear(8, 3, scheme=Ternary())
     assert torch.equal(built.weight_scale, layer(Ternary(), built.weight.detach()).weight_scale)
-
-
-def test_profile_and_size():
-    float_layer = nn.Conv2d(4, 8, 3, bias=False)
-    model, _ = convert(float_layer, {"*": Ternary(act_bits=4)}, torch.zeros(1, 4, 8, 8))
-    found = profile(model, (4, 8, 8)).layers[-1]
-    assert (found.arithmetic, found.weight_bits, found.act_bits, found.weight_levels) == ("shift", 2, 4, 1)
-    assert found.parameter_bytes == 288 * 2 / 8 + 4 * 8
 
 
 @pytest.mark.parametrize("scheme", [Ternary(), Ternary(4, 0.5, False)])

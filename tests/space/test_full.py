@@ -179,7 +179,10 @@ def test_no_combination_is_forbidden():
 def test_make_space_refuses():
     with pytest.raises(InputError, match="space full: it is laid out for a network"):
         make_space("full", depth=20, fidelity=None)
-    with pytest.raises(InputError, match="'shift_depth' is unknown in space full; known: epochs"):
+    with pytest.raises(
+        InputError,
+        match="'shift_depth' is unknown in space full, where layers have schemes",
+    ):
         make_space("full", depth=20, fidelity="shift_depth", scope=scope())
 
 

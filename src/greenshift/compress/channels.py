@@ -18,6 +18,7 @@ import torch_pruning
 from torch import Tensor, nn
 
 from greenshift.compress.convert import weighted_layers
+from greenshift.compress.handlers import MASK
 from greenshift.compress.profiling import profile
 from greenshift.compress.prune import kept_whole
 from greenshift.design import Pruning
@@ -66,9 +67,11 @@ def prune_channels(model: nn.Module, pruning: Pruning, input_shape: tuple[int, .
         The outputs that every cut layer has lost, in ascending order, by its name.
 
     Raises:
-        InputError: If the dependencies cannot be traced, so much cannot be removed, or the cut network computes
-            something else than the whole one with zeros for the weights that read the removed channels.
+        InputError: If the pattern is another one, a layer is converted or masked, the dependencies cannot be
+            traced, so much cannot be removed, or the cut network computes something else than the whole one
+            with zeros for the weights that read the removed channels.
     """
+    _check_plain(model, pruning)
     example = torch.randn(2, *input_shape, generator=torch.Generator().manual_seed(0))
     with _evaluating(model):
         graph = _dependencies(model, example)
@@ -84,6 +87,20 @@ def prune_channels(model: nn.Module, pruning: Pruning, input_shape: tuple[int, .
             _coupled(graph, group.root, channels).prune()
         _check_same(model, example, wanted)
     return {name: tuple(channels) for group, channels in cuts for name in group.outputs}
+
+
+def _check_plain(model: nn.Module, pruning: Pruning) -> None:
+    """Refuse what keeps numbers for each channel beside its weights: a cut would leave them behind."""
+    if pruning.pattern != "channels":
+        raise InputError(f"prune: the pattern '{pruning.pattern}' is for prune, which masks weights; choose 'channels'")
+    layers = weighted_layers(model)
+    if not layers:
+        raise InputError("prune: there is no convolution or linear layer to remove channels of; name another network")
+    for name, layer in layers:
+        if hasattr(layer, "scheme"):
+            raise InputError(f"prune: {name} has a scheme already; remove channels before the conversion")
+        if hasattr(layer, MASK):
+            raise InputError(f"prune: {name} has a mask, whose places a cut would move; remove channels first")
 
 
 @contextlib.contextmanager

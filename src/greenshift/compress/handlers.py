@@ -178,4 +178,4 @@ def build_layer(layer: nn.Conv2d | nn.Linear, scheme: Scheme) -> nn.Module:
     if mask is not None:
         zeros_of(scheme, "a pruned layer")
         new.register_buffer(MASK, mask.clone())
-    return new.to(layer.weight.dtype).train(layer.training)
+    return new.to(layer.weight).train(layer.training)  # its ranges come from the CPU

@@ -120,11 +120,11 @@ def trace(model: nn.Module, input_shape: tuple[int, ...]) -> tuple[Step, ...]:
         if not any(module.children()) or isinstance(module, nn.Conv2d | nn.Linear):
             handles.append(module.register_forward_pre_hook(recorder.enter))
             handles.append(module.register_forward_hook(lambda m, a, o, name=name: recorder.leave(name, m, a, o)))
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    like = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
     training = model.training
     try:
         with torch.no_grad(), _Additions(recorder):
-            model.eval()(torch.empty(1, *input_shape, device=device))
+            model.eval()(like.new_empty(1, *input_shape))
     finally:
         model.train(training)
         for handle in handles:

@@ -7,6 +7,7 @@ from functools import singledispatch
 from typing import Any
 
 from greenshift.design import Design
+from greenshift.fidelities import QUANTITIES, resource_unit
 from greenshift.quantities import format_objective, format_quantity
 from greenshift.records import Evaluation
 from greenshift.schemes import Depth, LayerKey, PowerOfTwo, Shift, Uniform
@@ -106,27 +107,17 @@ def describe_design(design: Design) -> str:
 
 def describe_fidelity(fidelity: Mapping[str, float]) -> str:
     """Say at which fidelity an evaluation was made, such as `18 epochs` or `shift depth 5`."""
-    words = {"epochs": "{:g} epochs", "shift_depth": "shift depth {:g}", "data_fraction": "{:.3g} of the images"}
-    parts = [words.get(name, name + " {:g}").format(value) for name, value in fidelity.items()]
+    parts = [QUANTITIES[name].words.format(value) for name, value in fidelity.items()]
     return ", ".join(parts) or "full"
-
-
-# What a fidelity's resource is counted in.
-_RESOURCES = {
-    "epochs": "epochs",
-    "shift_depth": "shift depth",
-    "data_fraction": "per cent of the images",
-    "epochs,data_fraction": "epochs over all images, as more epochs over fewer",
-}
 
 
 def describe_range(config: Mapping[str, Any]) -> str:
     """Say which resource a study's trials differ in, such as `epochs, 2 to 18`."""
     if config["fidelity"] is None:
         return "every trial is a full training"
-    name, low, high = _RESOURCES[config["fidelity"]], config["fidelity_min"], config["fidelity_max"]
+    name, low, high = resource_unit(config["fidelity"]), config["fidelity_min"], config["fidelity_max"]
     if low is None and high is None:
-        return str(name)
+        return name
     return f"{name}, {f'{low} to' if low else 'up to'} {high or 'the full value'}"
 
 

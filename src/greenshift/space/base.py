@@ -25,6 +25,7 @@ from ConfigSpace.util import deactivate_inactive_hyperparameters
 
 from greenshift.design import Design, Recipe
 from greenshift.errors import InputError
+from greenshift.fidelities import FULL_WEIGHT_BITS
 from greenshift.space.full import add_full, full_design, reasons, require_scope
 from greenshift.space.paper import paper_design, paper_hyperparameters
 from greenshift.space.scope import Scope
@@ -32,7 +33,7 @@ from greenshift.space.scope import Scope
 # Makes a design of a configuration, a backbone and the recipe of what the space does not search.
 DesignRule = Callable[[Mapping[str, Any], str, Recipe], Design]
 
-_FIDELITIES = {"paper": ("epochs", "shift_depth"), "full": ("epochs",)}
+_FIDELITIES = {"paper": ("epochs", "shift_depth", "weight_bits"), "full": ("epochs",)}
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class SearchSpace:
 
         A study with epochs as fidelity trains one and the same design for fewer epochs on its lower
         rungs, so `fidelity` leaves that design alone and `epochs` is the number of a full training.
-        With shift depth as fidelity, `fidelity` is the number of shifted layers.
+        With shift depth or weight bits as fidelity, `fidelity` is the number of shifted layers or of bits.
 
         Args:
             configuration: Values of the space's hyperparameters, or a named configuration.
@@ -106,8 +107,9 @@ class SearchSpace:
             InputError: If a hyperparameter is missing or has a value that no design can have.
         """
         configuration = {**self.fixed, **configuration}
-        if self.fidelity == "shift_depth":
-            configuration["shift_depth"] = self.depth if fidelity is None else round(fidelity)
+        of_network = {"shift_depth": self.depth, "weight_bits": FULL_WEIGHT_BITS}
+        if self.fidelity in of_network:
+            configuration[self.fidelity] = of_network[self.fidelity] if fidelity is None else round(fidelity)
         full = configuration.get("epochs", base.epochs) if epochs is None else epochs
         try:
             return self.rule(configuration, backbone, replace(base, epochs=full))
@@ -164,7 +166,7 @@ def make_space(
         name: `paper`, Table 1 of the paper, or `full`, every technique per layer group.
         depth: Number of convolutions and linear layers of the network, the largest shift depth.
         fidelity: Hyperparameter that is the fidelity and therefore leaves the space: `epochs`,
-            `shift_depth` (of `paper`), or None.
+            `shift_depth` or `weight_bits` (of `paper`), or None.
         seed: Seed of the space's own sampling; optimizers bring their own.
         scope: What a full space searches; needed for `full` only.
 
@@ -174,7 +176,7 @@ def make_space(
     if name not in _FIDELITIES:
         raise InputError(f"space: unknown space '{name}'; known: {', '.join(_FIDELITIES)}")
     if fidelity is not None and fidelity not in _FIDELITIES[name]:
-        which = "" if name == "paper" else f" in space {name}"
+        which = "" if name == "paper" else f" in space {name}, where layers have schemes of their own"
         raise InputError(f"fidelity: '{fidelity}' is unknown{which}; known: {', '.join(_FIDELITIES[name])}")
     if depth < 1:
         raise InputError(f"space {name}: depth is the number of layers to shift, at least 1, not {depth}")

@@ -8,20 +8,18 @@ from greenshift.budget import Budget, parse_budget
 from greenshift.config import StudyConfig, constraints
 from greenshift.design import Design, Distillation, Optimization, Recipe
 from greenshift.errors import InputError
-from greenshift.fidelities import FULL_DATA_PERCENT, hyperparameter_of, quantities_at
-from greenshift.front import REFERENCE_BASELINE, study_reference
+from greenshift.fidelities import cuts_network, hyperparameter_of, quantities_at, resolution_at
+from greenshift.front import study_reference
 from greenshift.objectives import HOST_LATENCY, Objective, get_objectives
-from greenshift.optimize import Fidelity, Optimizer, make_fidelity, make_optimizer
+from greenshift.optimize import Fidelity, Optimizer, make_optimizer
 from greenshift.records import DataChoice, Task, WeightFile
 from greenshift.scoping import study_scope
 from greenshift.space import Scope, SearchSpace
 from greenshift.study.evaluator import Evaluator
+from greenshift.study.resource import study_fidelity
 from greenshift.study.warm import WarmStart, warm_start
 from greenshift.study.weights import find_weights
 from greenshift.targets import Cost, Target, cost, load_target
-
-# Two rungs below all images at the ratio of 3 that brackets have.
-_LEAST_DATA_PERCENT = 11
 
 
 @dataclass(frozen=True)
@@ -38,6 +36,7 @@ class Plan:
         fidelity: The fidelity, or None.
         objectives: What is minimised.
         budget: Totals that may be used.
+        pixels: Height and width of the data's images.
         recipe: What the space does not search, and the epochs of a full training.
         baselines: Designs by label, to be trained before the search; empty if they are not wanted.
         float32: Cost of the untouched float32 network, by objective.
@@ -56,6 +55,7 @@ class Plan:
     fidelity: Fidelity | None
     objectives: tuple[Objective, ...]
     budget: Budget
+    pixels: int
     recipe: Recipe
     baselines: Mapping[str, Design]
     float32: dict[str, float]
@@ -66,13 +66,15 @@ class Plan:
 
     def design(self, configuration: Mapping[str, Any], fidelity: float | None = None) -> Design:
         """Return the design of a configuration, at full fidelity if none is given."""
-        return self.space.to_design(
+        design = self.space.to_design(
             configuration,
             backbone=self.config.model,
             fidelity=self.fidelity.maximum if fidelity is None and self.fidelity else fidelity,
             epochs=self.recipe.epochs if hyperparameter_of(self.config.fidelity) == "epochs" else None,
             base=self.recipe,
         )
+        side = self._side(fidelity)
+        return design if side is None else replace(design, resolution=min(side, design.resolution or side))
 
     def cost(self, design: Design) -> Cost:
         """Return what one inference of a design costs on the target."""
@@ -109,18 +111,35 @@ class Plan:
             limits=self.limits,
         )
 
+    def check(self) -> None:
+        """See that there is an optimizer and that the smallest images can be taken, before anything is written.
+
+        Raises:
+            InputError: If not.
+        """
+        self.optimizer(self.budget.trials)
+        side = None if self.fidelity is None else self._side(self.fidelity.minimum)
+        try:
+            self.evaluator.profile(Design(self.config.model, resolution=side), self.data)
+        except InputError as error:
+            raise InputError(f"fidelity_min: {error}") from error
+
     def trial_task(self, trial: int, configuration: dict[str, Any], fidelity: float | None) -> Task:
         """Return the task of a trial; its checkpoint is for the caller to add."""
         return self._task(trial, None, configuration, self.design(configuration, fidelity), self._quantities(fidelity))
 
     def baseline_tasks(self) -> list[Task]:
         """Return the tasks of the baselines, with the trial numbers -1, -2 and so on."""
-        # Baselines are not shifted to the depth that trials are compared at, and so have no fidelity there.
-        full = None if self.fidelity is None or self.config.fidelity == "shift_depth" else self.fidelity.maximum
+        # Baselines are not shifted as deep as the trials that are compared, or in their bits: they have no fidelity.
+        full = None if self.fidelity is None or cuts_network(self.config.fidelity) else self.fidelity.maximum
         return [
             self._task(-number, label, {}, design, self._quantities(full))
             for number, (label, design) in enumerate(self.baselines.items(), start=1)
         ]
+
+    def _side(self, resource: float | None) -> int | None:
+        """Height and width of the images at a resource, None for the data's own."""
+        return resolution_at(self._quantities(resource), self.pixels)
 
     def _quantities(self, resource: float | None) -> dict[str, float]:
         if self.fidelity is None or self.config.fidelity is None or resource is None:
@@ -169,19 +188,15 @@ def make_plan(config: StudyConfig, evaluator: Evaluator, facts: Mapping[str, Any
     _check_host(config)
     data = DataChoice(config.data, config.data_dir, config.validation_share, config.train_limit, config.seed)
     depth = evaluator.weighted_layers(config.model, data)
-    fidelity = _fidelity(config, evaluator.epochs_range(data), depth)
+    plain = evaluator.profile(Design(config.model), data)
+    fidelity = study_fidelity(config, evaluator.epochs_range(data), depth, plain.input_shape[-1])
     epochs = config.epochs or evaluator.epochs_range(data)[1]
     if fidelity is not None and hyperparameter_of(config.fidelity) == "epochs":
         epochs = round(fidelity.maximum)
     baselines = evaluator.baselines(config.model, data, epochs, depth)
-    plain = evaluator.profile(baselines[REFERENCE_BASELINE], data)
-    untouched = cost(plain, target)
-    bounds = constraints(config)
-    float32 = _by_objective(untouched, ("energy_j", "latency_s", "size_bytes", "peak_memory_bytes"))
+    float32 = _by_objective(cost(plain, target), ("energy_j", "latency_s", "size_bytes", "peak_memory_bytes"))
     recipe = _recipe(config, epochs)
     teacher, init = _trained_weights(config, evaluator, recipe, data, facts)
-    if init is not None:  # a narrow network cannot start from the weights of a wide one
-        baselines = {label: design for label, design in baselines.items() if design.width == 1}
     scope = study_scope(config, plain, target)
     space = evaluator.space(
         config.space, depth=depth, fidelity=hyperparameter_of(config.fidelity), seed=config.seed, scope=scope
@@ -196,16 +211,22 @@ def make_plan(config: StudyConfig, evaluator: Evaluator, facts: Mapping[str, Any
         fidelity=fidelity,
         objectives=get_objectives(config.objectives),
         budget=parse_budget(config.budget),
+        pixels=plain.input_shape[-1],
         recipe=recipe,
-        baselines=baselines if config.baselines else {},
+        baselines=_wanted(baselines, init) if config.baselines else {},
         float32=float32,
-        limits={bound.objective: bound.limit(float32) for bound in bounds},
+        limits={bound.objective: bound.limit(float32) for bound in constraints(config)},
         warm_start=warm_start(config, space, facts),
         teacher=teacher,
         init=init,
     )
-    plan.optimizer(plan.budget.trials)  # bad input is told before anything is written
+    plan.check()
     return plan
+
+
+def _wanted(baselines: Mapping[str, Design], init: WeightFile | None) -> Mapping[str, Design]:
+    """Return the baselines to train: a narrow network cannot start from the weights of a wide one."""
+    return {label: design for label, design in baselines.items() if init is None or design.width == 1}
 
 
 def _recipe(config: StudyConfig, epochs: int) -> Recipe:
@@ -236,20 +257,6 @@ def _check_host(config: StudyConfig) -> None:
     library = load_library()
     if isinstance(library, str):
         raise InputError(f"objectives: {HOST_LATENCY} needs the compiled runtime, and {library}")
-
-
-def _fidelity(config: StudyConfig, epochs_range: tuple[int, int], depth: int) -> Fidelity | None:
-    if config.fidelity is None:
-        return None
-    ranges = {"shift_depth": (1, depth), "data_fraction": (_LEAST_DATA_PERCENT, FULL_DATA_PERCENT)}
-    lowest, highest = ranges.get(config.fidelity, epochs_range)
-    maximum = config.fidelity_max or max(highest, config.fidelity_min or 0)
-    minimum = config.fidelity_min or min(lowest, maximum)
-    if config.fidelity == "shift_depth" and maximum > depth:
-        raise InputError(
-            f"fidelity_max {maximum} is more than the {depth} layers of {config.model} that can be shifted"
-        )
-    return make_fidelity(config.fidelity, minimum, maximum)
 
 
 def _by_objective(spent: Cost, names: Any) -> dict[str, float]:
