@@ -118,7 +118,7 @@ def _designed(config: StudyConfig, configuration: str | None) -> tuple[Design, N
 
     data = DataChoice(config.data, config.data_dir)
     depth = weighted_layers(config.model, data)
-    scope = study_scope(config, profile_design(Design(config.model), data), load_target(config.target))
+    scope = study_scope(config, lambda design: profile_design(design, data), load_target(config.target))
     space = make_space(config.space, depth=depth, fidelity=None, scope=scope)
     if scope is None and configuration in configuration_names():
         values = named_configuration(str(configuration), depth)

@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import numbers
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -196,7 +197,7 @@ def space_names() -> tuple[str, ...]:
 
 def _legal(hyperparameter: Hyperparameter[Any, Any], value: Any) -> Any:
     """Return `value` as the plain type of its hyperparameter, or raise an InputError that says what is allowed."""
-    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
     if isinstance(hyperparameter, IntegerHyperparameter):
         allowed = f"a whole number from {hyperparameter.lower} to {hyperparameter.upper}"
         legal = number and value == int(value) and hyperparameter.lower <= value <= hyperparameter.upper
@@ -212,7 +213,7 @@ def _legal(hyperparameter: Hyperparameter[Any, Any], value: Any) -> Any:
     elif isinstance(hyperparameter, OrdinalHyperparameter):
         allowed = "one of " + ", ".join(f"{step:g}" for step in hyperparameter.sequence)
         legal = number and value in hyperparameter.sequence
-        plain = float
+        plain = type(hyperparameter.sequence[0])
     else:
         raise TypeError(f"hyperparameters of type {type(hyperparameter).__name__} have no rule here")
     if not legal:

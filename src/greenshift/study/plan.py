@@ -182,7 +182,7 @@ def make_plan(config: StudyConfig, evaluator: Evaluator, facts: Mapping[str, Any
     teacher, init = _trained_weights(config, evaluator, recipe, data, facts)
     if init is not None:  # a narrow network cannot start from the weights of a wide one
         baselines = {label: design for label, design in baselines.items() if design.width == 1}
-    scope = study_scope(config, plain, target)
+    scope = study_scope(config, lambda design: evaluator.profile(design, data), target)
     space = evaluator.space(
         config.space, depth=depth, fidelity=hyperparameter_of(config.fidelity), seed=config.seed, scope=scope
     )
