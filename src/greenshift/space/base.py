@@ -22,7 +22,7 @@ from ConfigSpace.hyperparameters import (
     IntegerHyperparameter,
     OrdinalHyperparameter,
 )
-from ConfigSpace.util import deactivate_inactive_hyperparameters
+from ConfigSpace.types import NotSet
 
 from greenshift.design import Design, Recipe
 from greenshift.errors import InputError
@@ -126,11 +126,12 @@ class SearchSpace:
         """
         self._check_names(configuration)
         given = {name: _legal(self.configspace[name], value) for name, value in configuration.items()}
-        defaults = {name: hyperparameter.default_value for name, hyperparameter in self.configspace.items()}
-        try:
-            return self.validate(dict(deactivate_inactive_hyperparameters({**defaults, **given}, self.configspace)))
-        except (ForbiddenValueError, IllegalValueError) as error:
-            raise InputError("configuration: " + " ".join(str(error).split())) from error
+        values: dict[str, Any] = {}
+        for name, hyperparameter in self.configspace.items():  # a parent comes before what depends on it
+            conditions = self.configspace.parent_conditions_of[name]
+            active = all(condition.satisfied_by_value(values) for condition in conditions)
+            values[name] = given.get(name, hyperparameter.default_value) if active else NotSet
+        return self.validate({name: value for name, value in values.items() if value is not NotSet})
 
     def _check_reason(self, name: str, value: Any) -> None:
         reason = self.reasons.get(f"{name}={value}")

@@ -1,7 +1,7 @@
 """The techniques of a full space: what each is, where it comes from, its hyperparameters and its part of a design."""
 
 import dataclasses
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import cast
 
@@ -28,7 +28,7 @@ from greenshift.space.groups import LayerGroup
 from greenshift.space.scheme_choices import CHOICES, Parameter, Values, add_schemes
 from greenshift.space.scope import Scope
 
-Meta = Mapping[Hashable, str]
+Meta = dict[Hashable, str]
 UNSTRUCTURED = "unstructured"
 # Multiples of M = 4 inputs are what sparse tensor cores take (Mishra et al., arXiv 2104.08378).
 PATTERNS = (UNSTRUCTURED, "2:4")
@@ -89,7 +89,7 @@ def _prune(values: Values, scope: Scope, design: Design) -> Design:  # noqa: ARG
 
 def _add_activation(space: ConfigurationSpace, scope: Scope) -> None:
     own = str(scope.forms.activation)
-    meta = {"technique": "activation"}
+    meta: Meta = {"technique": "activation"}
     function = Categorical("activation", [own, *(name for name in ACTIVATIONS if name != own)], meta=meta)
     scales = Categorical("activation_scales", ["fixed", "trained"], meta=meta)
     space.add(function, scales)
@@ -104,7 +104,7 @@ def _activate(values: Values, scope: Scope, design: Design) -> Design:
 
 
 def _add_distill(space: ConfigurationSpace, scope: Scope) -> None:  # noqa: ARG001 - all techniques are called alike
-    meta = {"technique": "distill"}
+    meta: Meta = {"technique": "distill"}
     distilled = Categorical("distill", ["on", "off"], meta=meta)
     temperature = Float("temperature", (1.0, 10.0), default=4.0, log=True, meta=meta)
     weight = Float("distill_weight", (0.1, 0.9), default=0.5, meta=meta)

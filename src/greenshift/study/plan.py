@@ -169,23 +169,20 @@ def make_plan(config: StudyConfig, evaluator: Evaluator, facts: Mapping[str, Any
     _check_host(config)
     data = DataChoice(config.data, config.data_dir, config.validation_share, config.train_limit, config.seed)
     depth = evaluator.weighted_layers(config.model, data)
+    searched = hyperparameter_of(config.fidelity)
     fidelity = _fidelity(config, evaluator.epochs_range(data), depth)
     epochs = config.epochs or evaluator.epochs_range(data)[1]
-    if fidelity is not None and hyperparameter_of(config.fidelity) == "epochs":
+    if fidelity is not None and searched == "epochs":
         epochs = round(fidelity.maximum)
     baselines = evaluator.baselines(config.model, data, epochs, depth)
     plain = evaluator.profile(baselines[REFERENCE_BASELINE], data)
-    untouched = cost(plain, target)
-    bounds = constraints(config)
-    float32 = _by_objective(untouched, ("energy_j", "latency_s", "size_bytes", "peak_memory_bytes"))
+    float32 = _by_objective(cost(plain, target), ("energy_j", "latency_s", "size_bytes", "peak_memory_bytes"))
     recipe = _recipe(config, epochs)
     teacher, init = _trained_weights(config, evaluator, recipe, data, facts)
     if init is not None:  # a narrow network cannot start from the weights of a wide one
         baselines = {label: design for label, design in baselines.items() if design.width == 1}
     scope = study_scope(config, lambda design: evaluator.profile(design, data), target)
-    space = evaluator.space(
-        config.space, depth=depth, fidelity=hyperparameter_of(config.fidelity), seed=config.seed, scope=scope
-    )
+    space = evaluator.space(config.space, depth=depth, fidelity=searched, seed=config.seed, scope=scope)
     plan = Plan(
         config=config,
         evaluator=evaluator,
@@ -199,7 +196,7 @@ def make_plan(config: StudyConfig, evaluator: Evaluator, facts: Mapping[str, Any
         recipe=recipe,
         baselines=baselines if config.baselines else {},
         float32=float32,
-        limits={bound.objective: bound.limit(float32) for bound in bounds},
+        limits={bound.objective: bound.limit(float32) for bound in constraints(config)},
         warm_start=warm_start(config, space, facts),
         teacher=teacher,
         init=init,
