@@ -14,3 +14,16 @@ def small(num_classes: int, in_channels: int) -> nn.Module:
         nn.Flatten(),
         nn.Linear(8, num_classes),
     )
+
+
+def thin(num_classes: int, in_channels: int) -> nn.Module:
+    """A convolution over two channels between two others."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, 2, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(2, 8, 3, padding=1),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(8, num_classes),
+    )
