@@ -19,7 +19,7 @@ def float_profile(model="resnet20", data="cifar10"):
 def scope(model="resnet20", data="cifar10", **fields):
     """The scope of a study; a teacher needs no file here."""
     config = StudyConfig(data=data, model=model, space="full", **fields)
-    return study_scope(config, float_profile(model, data), load_target(config.target))
+    return study_scope(config, lambda design: profile_design(design, DataChoice(data)), load_target(config.target))
 
 
 def full_space(model="resnet20", data="cifar10", *, seed=0, **fields):

@@ -1,15 +1,17 @@
 """One task evaluated for real: objectives with their provenance, failures with their reason and reading."""
 
 import dataclasses
+import math
 
 import pytest
+import torch
 
 from greenshift import evaluate as module
-from greenshift.design import Design, Optimization, Recipe
+from greenshift.design import Design, Distillation, Optimization, Recipe
 from greenshift.evaluate import evaluate
-from greenshift.networks import profile_design
+from greenshift.networks import build_network, image_shape, profile_design
 from greenshift.records import DataChoice, Evaluation, Task
-from greenshift.schemes import Depth, Shift
+from greenshift.schemes import Depth, Shift, Uniform
 from greenshift.targets import cost, load_target
 
 DESIGN = Design(
@@ -121,3 +123,39 @@ def test_a_checkpoint_resumes_a_task(done, tmp_path):
     resumed = evaluate(dataclasses.replace(TASK, checkpoint=file))
     assert resumed.objectives == done.objectives
     assert len(resumed.curve) == 2
+
+
+def test_trials_of_a_study_ask_their_teacher_once(tmp_path, monkeypatch):
+    """Another scheme on the same batches finds every answer; without a store there is nowhere to keep them."""
+    asked = []
+
+    class Teacher(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = build_network(Design("tiny_cnn"), image_shape(TASK.data))
+
+        def forward(self, images):
+            asked.append(len(images))
+            return self.network(images)
+
+    def seeded(*_):
+        torch.manual_seed(0)
+        return Teacher()
+
+    monkeypatch.setattr(module, "teacher_for", seeded)
+    recipe = Recipe(2, 32, Optimization("Adam", lr=0.003), distillation=Distillation())
+
+    def trained(name, *schemes, checkpoint=True):
+        design = Design("tiny_cnn", schemes=schemes, recipe=recipe)
+        file = str(tmp_path / f"{name}.safetensors") if checkpoint else None
+        asked.clear()
+        found = evaluate(dataclasses.replace(TASK, design=design, checkpoint=file))
+        assert found.outcome == "ok", found.reason
+        assert found.reading.wall_s > 0
+        return len(asked)
+
+    batches = 2 * math.ceil(300 / 32)
+    assert trained("0") == batches + 1, "one blank image is the check that it fits"
+    assert trained("1", ("*", Uniform(4, 8))) == 0
+    assert (tmp_path / "teacher-answers.sqlite").exists()
+    assert trained("2", ("*", Uniform(4, 8)), checkpoint=False) == batches + 1

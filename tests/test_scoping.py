@@ -47,46 +47,48 @@ def test_verdicts_are_the_cost_models(name):
         if choice.name != "int8":
             assert verdict.profits == (energy < 0.995 * int8), choice.name
             assert f"{energy / int8:.2f}" in verdict.reason
-    assert judge("prune", target).profits == capabilities(target).sparsity
+    assert judge("prune", target).profits
+    assert ("zeros are skipped" in judge("prune", target).reason) == capabilities(target).sparsity
+    activation = judge("activation", target)
+    assert activation.profits == activation.runs
+    assert "accuracy, not energy" in activation.reason or not activation.runs
 
 
 def test_targets_differ():
-    """Shift pays on a microcontroller and not on VNNI; zeros pay where they are skipped; int8 nearly everywhere."""
+    """Shift pays on a microcontroller and not on VNNI; int8 nearly everywhere; fewer channels everywhere."""
     m0, vnni = load_target("cortex-m0"), load_target("cpu-vnni")
     assert [judge(name, m0).profits for name in ("shift", "uniform", "prune", "compact")] == [True] * 4
-    assert [judge(name, vnni).profits for name in ("shift", "uniform", "prune", "compact")] == [
-        False,
-        True,
-        False,
-        True,
-    ]
+    profits = [judge(name, vnni).profits for name in ("shift", "uniform", "prune", "compact")]
+    assert profits == [False, True, True, True]
     assert all(judge(name, target).reason for name in TECHNIQUES for target in (m0, vnni))
 
 
 def test_what_does_not_pay_is_left_out_and_said_so():
     found = scope(target="cpu-vnni")
-    assert found.techniques == ("uniform", "binary", "compact")
+    assert found.techniques == ("uniform", "binary", "prune", "activation", "compact")
     assert found.schemes == ("int8", "sign", "float"), "bits are counted there; 8-bit activations gain nothing"
-    assert found.left_out.keys() == {"lowbit", "shift", "ternary", "binary", "prune", "distill"}
+    assert found.left_out.keys() == {"lowbit", "shift", "ternary", "binary", "unstructured", "2:4", "distill"}
+    assert (found.patterns, found.forms.channels) == ((), (0.25, 0.5, 0.75))
     line = str(found)
     assert "\n" not in line
-    assert "left out for cpu-vnni: distill (no teacher is given), prune (zeros cost as much as other weights)" in line
+    assert "left out for cpu-vnni: distill (no teacher is given), lowbit (" in line
+    assert "unstructured and 2:4 (zeros cost as much as other weights)" in line
 
 
 def test_named_techniques_are_searched_if_they_run():
     found = scope(target="cpu-vnni", techniques=("prune", "shift"))
     assert found.techniques == ("shift", "prune")
     assert found.schemes == ("shift", "float")
-    assert found.idle.keys() == {"shift", "prune"}
+    assert found.idle.keys() == {"shift", "unstructured", "2:4"}
     assert not found.left_out
-    assert "searched because named: prune (zeros cost as much" in str(found)
+    assert "unstructured and 2:4 (zeros cost as much" in str(found).partition("searched because named: ")[2]
 
 
 @pytest.mark.parametrize("fields", [{"objectives": ("error", "size_bytes")}, {"max_size": "100kB"}])
 def test_where_storage_counts_fewer_bits_pay(fields):
     found = scope(target="cpu-vnni", **fields)
     assert found.schemes == tuple(CHOICES)
-    assert "prune" in found.left_out
+    assert {"unstructured", "2:4"} <= found.left_out.keys(), "zeros are stored like other weights"
 
 
 def test_distillation_needs_a_teacher():
@@ -95,16 +97,44 @@ def test_distillation_needs_a_teacher():
         scope(techniques=("distill",))
 
 
-def test_a_model_from_elsewhere_has_no_width():
-    from full_samples import float_profile
+def test_a_model_from_elsewhere_has_what_it_has():
+    """This one takes no width, and its convolutions are 5x5."""
+    found = scope("scope_models:small", "digits", target="cortex-m0")
+    assert {"width", "depth", "blocks"} <= found.left_out.keys()
+    assert found.forms.pixels == {0.5: 4, 0.75: 6, 1.0: None}
+    assert found.forms.activation == "own", "a GELU, as it happens"
+    assert {"prune", "activation", "compact"} <= set(found.techniques)
 
-    def found(**fields):
-        config = StudyConfig(model="package.module:factory", space="full", **fields)
-        return study_scope(config, float_profile(), load_target("cortex-m4"))
 
-    assert found().left_out["compact"] == "the model has no width"
-    with pytest.raises(InputError, match=r"compact needs a built-in model; package\.module:factory has no width"):
-        found(techniques=("compact",))
+def test_a_network_that_starts_from_weights_stays_whole():
+    found = scope(init="w.safetensors")
+    assert {"width", "depth", "blocks"} <= found.left_out.keys()
+    assert (found.forms.widths, found.forms.depths, found.forms.blocks) == ((), (), ())
+    assert tuple(found.forms.pixels.values()) == (16, 24, None)
+    assert found.forms.channels
+    line = "width and depth and blocks (init has weights for the whole network only)"
+    assert line in str(found)
+    with pytest.raises(InputError, match=r"compact has nothing to search here .*init has weights"):
+        scope("tiny_cnn", "digits", init="w.safetensors", techniques=("compact",))
+
+
+def test_a_teacher_of_every_trial_decides_the_size_of_images():
+    taught = scope(teacher="t", techniques=("compact", "uniform"))
+    assert taught.forms.pixels == {}
+    assert "teacher of every trial" in taught.left_out["resolution"]
+    assert scope(teacher="t").forms.pixels
+
+
+def test_a_network_without_what_a_technique_changes():
+    found = scope("birealnet20")
+    assert "selects no activation module" in found.left_out["activation"]
+    assert "at most 0.0%" in found.left_out["channels"]
+    assert "activation" not in found.techniques
+    assert not scope("lenet5", "fashion-mnist").forms.depths
+
+
+def test_lenet_offers_the_shares_that_it_can_lose():
+    assert scope("lenet5", "fashion-mnist").forms.channels == (0.25, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -127,6 +157,6 @@ def test_refusals_are_one_line(fields, message):
 def test_another_space_has_no_scope():
     from full_samples import float_profile
 
-    assert study_scope(StudyConfig(), float_profile(), load_target("cortex-m4")) is None
+    assert study_scope(StudyConfig(), lambda _: float_profile(), load_target("cortex-m4")) is None
     with pytest.raises(InputError, match="techniques: space paper has none to choose from"):
         StudyConfig(techniques=("shift",))

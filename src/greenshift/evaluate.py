@@ -15,6 +15,9 @@ from greenshift.objectives import HOST_LATENCY, OBJECTIVES
 from greenshift.records import EpochMetrics, Evaluation, Task
 from greenshift.targets import cost, load_target
 from greenshift.train import DivergedError, Training, error_rate
+from greenshift.train.answers import KeptAnswers
+
+_ANSWERS = "teacher-answers.sqlite"
 
 
 def evaluate(task: Task, cpu_watts: float | None = None) -> Evaluation:
@@ -41,7 +44,7 @@ def evaluate(task: Task, cpu_watts: float | None = None) -> Evaluation:
                 epochs=task.epochs,
                 seed=task.seed,
                 checkpoint=None if task.checkpoint is None else Path(task.checkpoint),
-                teacher=teacher_for(task.design.recipe, task.teacher, task.data, task.design.resolution),
+                teacher=_teacher(task),
                 start=start_for(task.init, task.data),
             )
             measured, kernel = _measured(model, training, task, cpu_watts)
@@ -63,6 +66,14 @@ def evaluate(task: Task, cpu_watts: float | None = None) -> Evaluation:
         reason=reason,
         kernel=kernel,
     )
+
+
+def _teacher(task: Task) -> nn.Module | None:
+    """The network that a task learns from; a study's tasks share what it has answered, beside their checkpoints."""
+    teacher = teacher_for(task.design.recipe, task.teacher, task.data, task.design.resolution)
+    if teacher is None or task.checkpoint is None:
+        return teacher
+    return KeptAnswers(teacher, Path(task.checkpoint).with_name(_ANSWERS))
 
 
 def _measured(

@@ -4,14 +4,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from greenshift.config import StudyConfig
+from greenshift.design import Design
 from greenshift.errors import InputError
-from greenshift.profile import NetworkProfile
 from greenshift.space import Scope, layer_groups
-from greenshift.space.full import narrowest_width, usable_patterns
+from greenshift.space.forms import BLOCKS, SEPARABLE, Forms, ProfileOf, find_forms
+from greenshift.space.full import usable_patterns
 from greenshift.space.scheme_choices import CHOICES, WITHOUT_ZERO
-from greenshift.space.techniques import TECHNIQUES, check_techniques
-from greenshift.targets import Target, capabilities, energy_over_int8
+from greenshift.space.scope import listed
+from greenshift.space.techniques import PATTERNS, TECHNIQUES, check_techniques
+from greenshift.targets import Target, capabilities, energy_over_int8, look_up_over_int8
 
+_ZEROS_COST = "zeros cost as much as other weights"
+_COMPACT = ("width", "depth", "blocks", "resolution")
 # Energies closer than this are the same: cost models are not that fine.
 _SAME = 0.995
 
@@ -22,7 +26,8 @@ class Verdict:
 
     Attributes:
         runs: Whether the target can run it.
-        profits: Whether it saves energy there, or accuracy at no energy; None where the target has no energies.
+        profits: Whether it saves energy there, or may gain accuracy, at the energy that the reason tells; None where
+            the target has no energies.
         reason: Why, in a few words.
     """
 
@@ -65,12 +70,26 @@ def _judge_schemes(technique: str, target: Target) -> Verdict:
 
 
 def _judge_prune(target: Target) -> Verdict:
-    skips = capabilities(target).sparsity
-    return Verdict(True, skips, "zeros are skipped" if skips else "zeros cost as much as other weights")
+    channels = "whole channels save their multiply-accumulates"
+    return Verdict(True, True, f"{channels}; {'zeros are skipped too' if _skips_zeros(target) else _ZEROS_COST}")
+
+
+def _skips_zeros(target: Target) -> bool:
+    return capabilities(target).sparsity
+
+
+def _judge_activation(target: Target) -> Verdict:
+    if energy_over_int8(target, *CHOICES["int8"].stored) is None:
+        return Verdict(True, None, "the target has no energies")
+    ratio = look_up_over_int8(target)
+    if ratio is None:
+        return Verdict(False, False, "nothing there looks up or computes other functions than a clamp")
+    return Verdict(True, True, f"accuracy, not energy: looking a function up takes {ratio:.3f} of an int8 convolution")
 
 
 _JUDGES: Mapping[str, Callable[[Target], Verdict]] = {
     "prune": _judge_prune,
+    "activation": _judge_activation,
     "distill": lambda _: Verdict(True, True, "accuracy from training alone: the network that runs is the same"),
     "compact": lambda _: Verdict(True, True, "fewer multiply-accumulates and fewer bytes"),
     "fuse": lambda _: Verdict(True, True, "what is folded costs nothing"),
@@ -88,7 +107,7 @@ def judge(technique: str, target: Target) -> Verdict:
     return _judge_schemes(technique, target) if judge_it is None else judge_it(target)
 
 
-def study_scope(config: StudyConfig, profile: NetworkProfile, target: Target) -> Scope | None:
+def study_scope(config: StudyConfig, profile_of: ProfileOf, target: Target) -> Scope | None:
     """Return what a study's full space searches, None if the study has another space.
 
     Without `techniques` everything is searched that saves something on the target; with storage among what counts,
@@ -96,7 +115,7 @@ def study_scope(config: StudyConfig, profile: NetworkProfile, target: Target) ->
 
     Args:
         config: The study.
-        profile: Its network without any scheme.
+        profile_of: Profiles designs on its images.
         target: Its target.
 
     Raises:
@@ -105,28 +124,81 @@ def study_scope(config: StudyConfig, profile: NetworkProfile, target: Target) ->
     if config.space != "full":
         return None
     check_techniques(config.techniques)
-    missing = _missing(config)
-    for name in config.techniques:
-        if name in missing:
-            raise InputError(f"techniques: {name} {missing[name][1]}")
+    if config.teacher is None and "distill" in config.techniques:
+        raise InputError("techniques: distill needs a teacher; name its file with teacher")
     asked = [name for name in TECHNIQUES if name in (config.techniques or TECHNIQUES)]
-    left_out = {name: reason for name, (reason, _) in missing.items() if name in asked}
+    left_out = {"distill": "no teacher is given"} if config.teacher is None and "distill" in asked else {}
     idle: dict[str, str] = {}
     for name in asked:
         if name not in left_out and not TECHNIQUES[name].schemes:
             _sort_out(name, judge(name, target), named=name in config.techniques, left_out=left_out, idle=idle)
     schemes = _schemes(config, asked, target, left_out, idle)
-    if "prune" in asked and set(schemes) <= set(WITHOUT_ZERO):
-        left_out["prune"] = "binary weights have no zero"
-    groups = layer_groups(profile)
+    forms, without = find_forms(profile_of, config.model, _wanted(config, asked, left_out))
+    left_out |= without
     patterns: tuple[str, ...] = ()
     if "prune" in asked and "prune" not in left_out:
-        narrowest = narrowest_width(tuple(name for name in asked if name not in left_out))
-        patterns, without = usable_patterns(groups, narrowest)
+        patterns, without = _patterns(config, profile_of, forms, target, schemes, idle)
         left_out |= without
+    _check_whole(config, asked, forms, patterns, left_out)
     techniques = tuple(name for name in asked if _is_searched(name, schemes, left_out))
     _check_left(config, techniques, schemes, left_out, target.name)
-    return Scope(groups, techniques, schemes, patterns, left_out, idle, target.name)
+    groups = forms.groups[1.0, BLOCKS[0]]
+    return Scope(groups, techniques, schemes, patterns, forms, left_out, idle, target.name)
+
+
+def _wanted(config: StudyConfig, asked: list[str], left_out: dict[str, str]) -> set[str]:
+    """What to ask of the backbone; what the study itself rules out is added to `left_out`."""
+    wanted = {"activation", "channels"} if "prune" in asked else {"activation"}
+    wanted -= {"activation"} if "activation" not in asked or "activation" in left_out else set()
+    if "compact" not in asked:
+        return wanted
+    wanted |= set(_COMPACT)
+    if config.init is not None:
+        left_out |= dict.fromkeys(_COMPACT[:3], "init has weights for the whole network only")
+    if config.teacher is not None and "distill" not in asked:
+        left_out["resolution"] = "the teacher of every trial sees images of the data's own size"
+    return wanted - set(left_out)
+
+
+def _patterns(
+    config: StudyConfig,
+    profile_of: ProfileOf,
+    forms: Forms,
+    target: Target,
+    schemes: tuple[str, ...],
+    idle: dict[str, str],
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Patterns of zeros that are searched, and why others are not."""
+    if set(schemes) <= set(WITHOUT_ZERO):
+        return (), dict.fromkeys(PATTERNS, "binary weights have no zero")
+    skips = _skips_zeros(target)
+    if not skips and "prune" not in config.techniques:
+        return (), dict.fromkeys(PATTERNS, _ZEROS_COST)
+    width = min(forms.widths, default=1.0)
+    with_all = [block for block in forms.blocks or BLOCKS[:1] if block != SEPARABLE]
+    narrow = [layer_groups(profile_of(Design(config.model, width=width, blocks=block))) for block in with_all]
+    patterns, left_out = usable_patterns(narrow, width)
+    if not skips:
+        idle |= dict.fromkeys(patterns, _ZEROS_COST)
+    return patterns, left_out
+
+
+def _check_whole(
+    config: StudyConfig, asked: list[str], forms: Forms, patterns: tuple[str, ...], left_out: dict[str, str]
+) -> None:
+    """Leave a technique out of which nothing is left."""
+    parts = {"compact": _COMPACT, "prune": (*PATTERNS, "channels"), "activation": ("activation",)}
+    there = {
+        "compact": forms.widths or forms.depths or forms.blocks or forms.pixels,
+        "prune": patterns or forms.channels,
+        "activation": forms.activation,
+    }
+    for name in asked:
+        if name in there and not there[name]:
+            found = {part: left_out.pop(part) for part in parts[name] if part in left_out and part != name}
+            left_out[name] = left_out.get(name) or listed(found)
+            if name in config.techniques:
+                raise InputError(f"techniques: {name} has nothing to search here ({left_out[name]}); leave it out")
 
 
 def _is_searched(name: str, schemes: tuple[str, ...], left_out: Mapping[str, str]) -> bool:
@@ -134,19 +206,6 @@ def _is_searched(name: str, schemes: tuple[str, ...], left_out: Mapping[str, str
     if technique.schemes:  # of which one may be called like the technique, and left out where another is not
         return bool(set(technique.schemes) & set(schemes))
     return technique.add is not None and name not in left_out
-
-
-def _missing(config: StudyConfig) -> dict[str, tuple[str, str]]:
-    """Techniques that lack what they need: why they are left out, and what to do if they were named."""
-    missing = {}
-    if config.teacher is None:
-        missing["distill"] = ("no teacher is given", "needs a teacher; name its file with teacher")
-    if ":" in config.model:
-        missing["compact"] = (
-            "the model has no width",
-            f"needs a built-in model; {config.model} has no width to change",
-        )
-    return missing
 
 
 def _sort_out(name: str, verdict: Verdict, *, named: bool, left_out: dict[str, str], idle: dict[str, str]) -> None:

@@ -34,7 +34,7 @@ def test_search_front_and_select(full_store, greenshift, call):
         configuration, design = point["configuration"], point["design"]
         assert configuration["scheme_stem"] in ("int8", "lowbit", "float")
         assert ("lowbit_bits_stem" in configuration) == (configuration["scheme_stem"] == "lowbit")
-        assert (design.get("pruning") is None) == (configuration["prune"] == "off")
+        assert (design.get("pruning") is None) == (configuration.get("prune", "on") == "off")
     table = call("front", folder)
     assert table.code == 0
     again = greenshift(*SEARCH, "--store", folder)
@@ -54,10 +54,11 @@ def test_search_says_in_one_line_what_it_leaves_out(tmp_path, call):
     said = call(*arguments, "--target", "cpu-vnni", "--budget", "1trials", "--store", tmp_path / "store")
     assert said.code == 0, said.err
     line = next(line for line in said.err.splitlines() if line.startswith("techniques: "))
-    assert "techniques: uniform, binary, compact; layers are int8, sign, float; left out for cpu-vnni: " in line
+    searched = "techniques: uniform, binary, prune, activation, compact; layers are int8, sign, float; "
+    assert f"{searched}left out for cpu-vnni: " in line
     for words in (
         "distill (no teacher is given)",
-        "prune (zeros cost as much",
+        "unstructured and 2:4 (zeros cost as much",
         "shift (",
         "takes 1.00 of int8's energy",
     ):
@@ -135,8 +136,8 @@ def test_plan_knows_the_cheapest_mixture(call):
 def test_techniques_are_listed(call):
     found = json.loads(call("techniques", "--json").out)
     names = [entry["name"] for entry in found]
-    assert len(set(names)) == len(names)
-    assert {"shift", "uniform", "binary", "ternary", "prune", "distill", "compact", "fuse"} <= set(names)
+    quantised, whole = ["shift", "uniform", "binary", "ternary"], ["prune", "activation", "distill", "compact", "fuse"]
+    assert names == quantised + whole
     for entry in found:
         assert entry["summary"]
         assert entry["sources"]

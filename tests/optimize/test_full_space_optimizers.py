@@ -16,7 +16,10 @@ def score(values):
         for scheme in [values[f"scheme_{group}"]]
     ]
     error = 0.1 + sum(0.3 / bit for bit in bits) / 5 + abs(values["lr"] - 0.02) + 0.1 * values.get("sparsity", 0)
-    return {"error": min(error, 1.0), "energy_j": sum(bits) * values["width"] * (1 - values.get("sparsity", 0.0))}
+    return {
+        "error": min(error, 1.0),
+        "energy_j": sum(bits) * values.get("width", 1.0) * (1 - values.get("sparsity", 0.0)),
+    }
 
 
 @pytest.mark.parametrize("fidelity", [None, "epochs"])

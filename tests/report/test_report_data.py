@@ -3,6 +3,7 @@ import math
 import pytest
 from report_samples import CONFIG, CONSUMED, evaluation, network_cost, reading, study
 
+from greenshift.activations import Activation
 from greenshift.design import Design, Pruning
 from greenshift.errors import InputError
 from greenshift.records import Evaluation
@@ -204,6 +205,9 @@ def test_a_pruned_design_is_not_described_as_untouched() -> None:
 def test_a_compact_design_is_described_by_what_makes_it_so() -> None:
     design = Design("resnet20", width=0.5, depth=2.0, blocks="separable", resolution=24)
     assert describe_design(design) == "float32; width 0.5; depth 2; separable blocks; images of 24x24 pixels"
+    chosen = Design("vgg16", activations=(("*", Activation("swish", trained=True)), ("1.*", Activation("elu"))))
+    words = "float32; swish with trained scales as activation; elu as activation of 1.*"
+    assert describe_design(chosen) == words
 
 
 def test_power_of_two_layers_in_words() -> None:

@@ -9,9 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from full_samples import EVERYTHING, float_profile, full_space, scope
+from greenshift.activations import Activation
+from greenshift.compress.activations import activation_of
 from greenshift.compress.handlers import storage_of
 from greenshift.design import Design, Distillation, Pruning, Recipe
 from greenshift.errors import InputError
+from greenshift.models import model_names
 from greenshift.networks import ImageShape, build_network, profile_design
 from greenshift.records import DataChoice
 from greenshift.schemes import Binary, PowerOfTwo, Ternary, Uniform
@@ -30,16 +33,17 @@ def designed(space, configuration, **base):
 def test_at_most_forty_parameters_are_active(model):
     space = full_space(model, **EVERYTHING).configspace
     counts = [len(dict(sample)) for sample in space.sample_configuration(300)]
-    groups, pruning, distillation, width, training = 5, 2 if model == "mobilenetv2" else 3, 3, 1, 5
-    assert 20 < max(counts) <= 3 * groups + pruning + distillation + width + training <= 40
-    assert len(dict(space.get_default_configuration())) < 20
+    groups, pruning, activation, distillation, compact, training = 5, 4, 2, 3, 4, 5
+    assert 20 < max(counts) <= 3 * groups + pruning + activation + distillation + compact + training <= 40
+    assert len(dict(space.get_default_configuration())) < 24
 
 
 def test_default_is_int8_everywhere():
     space = full_space(**EVERYTHING)
     design = designed(space, {})
     assert design.schemes == (("*", Uniform(8, 8)),)
-    assert (design.pruning, design.width, design.recipe.distillation) == (None, 1.0, Distillation(4.0, 0.5))
+    assert (design.pruning, design.activations, design.recipe.distillation) == (None, (), Distillation(4.0, 0.5))
+    assert (design.width, design.depth, design.blocks, design.resolution) == (1.0, 1.0, "dense", None)
     assert designed(full_space(), {}).recipe.distillation is None
 
 
@@ -92,7 +96,7 @@ def test_without_the_technique_a_teacher_teaches_every_trial():
 
 
 @given(seed=st.integers(0, 10_000), model=st.sampled_from(["tiny_cnn", "resnet20", "mobilenetv2"]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_every_sample_is_valid_and_its_design_can_be_profiled(seed, model):
     data = "digits" if model == "tiny_cnn" else "cifar10"
     space = full_space(model, data, seed=seed, **EVERYTHING)
@@ -127,7 +131,7 @@ def test_a_mixture_builds_and_runs():
             "resnet20",
             {"techniques": ("binary", "prune")},
             {"scheme_stage2": "binary", "prune": "on"},
-            "'prune' is not used .*: binary weights have no zero, .* cannot be pruned; remove it",
+            "'prune' is not used .*: binary weights have no zero, .* cannot be pruned; .*; remove it",
         ),
         (
             "resnet20",
@@ -136,8 +140,26 @@ def test_a_mixture_builds_and_runs():
             "'prune' is not used .*: binary weights have no zero",
         ),
         (
+            "resnet20",
+            EVERYTHING,
+            {"prune": "on", "prune_pattern": "2:4", "blocks": "separable"},
+            "'prune_pattern' is not used .* the blocks are not separable, which have layers of one input; remove it",
+        ),
+        (
+            "resnet20",
+            EVERYTHING,
+            {"prune_channels": 0.5, "width": 0.5},
+            "'(width|depth|blocks)' is not used .*: a network that loses channels is full-width otherwise",
+        ),
+        (
+            "resnet20",
+            EVERYTHING,
+            {"resolution_multiplier": 0.5},
+            "'resolution_multiplier' is not used .*: a teacher and what learns from it see images of the data's own",
+        ),
+        (
             "mobilenetv2",
-            {},
+            {"target": "cortex-m0"},
             {"prune": "on", "prune_pattern": "2:4"},
             "prune_pattern cannot be '2:4': it needs 4 inputs per output, and a layer of stage1 has 1 input per output",
         ),
@@ -164,6 +186,65 @@ def test_conflicting_mixtures_get_one_clear_line(model, fields, configuration, m
     with pytest.raises(InputError, match=message) as error:
         space.validate({**space.complete({}), **configuration})
     assert "\n" not in str(error.value)
+
+
+def test_channels_are_pruned_from_the_whole_network():
+    space = full_space(**EVERYTHING)
+    design = designed(space, {"prune_channels": 0.5, "scheme_stage1": "binary", "distill": "off"})
+    assert design.pruning == Pruning(0.5, "channels", "one-shot", keep_first=True, keep_last=True)
+    before, after = (profile_design(d, DataChoice("cifar10")).macs for d in (Design("resnet20"), design))
+    assert 0.4 < after / before <= 0.5
+
+
+def test_an_activation_for_the_whole_network():
+    space = full_space(**EVERYTHING)
+    assert designed(space, {"activation": "relu"}).activations == ()
+    for scales in ("fixed", "trained"):
+        design = designed(space, {"activation": "swish", "activation_scales": scales})
+        assert design.activations == (("*", Activation("swish", trained=scales == "trained")),)
+    with pytest.raises(InputError, match="'activation_scales' is not used"):
+        space.validate({**space.complete({}), "activation_scales": "trained"})
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "form"),
+    [
+        ("resnet20", "cifar10", {"width": 0.5, "depth": 0.33, "blocks": "bottleneck"}),
+        ("vgg16", "cifar10", {"depth": 0.67, "blocks": "separable"}),
+        ("tiny_cnn", "digits", {"width": 0.25, "blocks": "separable"}),
+        ("mobilenetv2", "cifar10", {"depth": 0.33}),
+    ],
+)
+def test_groups_hold_in_every_form(model, data, form):
+    """Every layer of a smaller network has its group's scheme, whatever its name has become."""
+    space = full_space(model, data, **EVERYTHING)
+    schemes = {"stem": "int8", "stage1": "shift", "stage2": "ternary", "stage3": "binary", "head": "int8"}
+    values = space.complete(form | {f"scheme_{group}": scheme for group, scheme in schemes.items()})
+    design = space.to_design(values, backbone=model, fidelity=None, epochs=None, base=Recipe())
+    layers = [layer for layer in profile_design(design, DataChoice(data)).layers if layer.weights]
+    kinds = [(layer.arithmetic, layer.weight_bits) for layer in layers]
+    assert kinds[0] == kinds[-1] == ("int", 8)
+    assert dict.fromkeys(kinds[1:-1]) == dict.fromkeys([("shift", 4), ("shift", 2), ("shift", 1)]), "in this order"
+
+
+def test_separable_blocks_are_pruned_unstructured():
+    space = full_space(**EVERYTHING)
+    design = designed(space, {"blocks": "separable", "prune": "on", "prune_pattern": "2:4", "sparsity": 0.6})
+    assert design.pruning == Pruning(0.6, keep_first=True, keep_last=True)
+
+
+def test_smaller_images():
+    space = full_space(**EVERYTHING)
+    assert designed(space, {"distill": "off", "resolution_multiplier": 0.75}).resolution == 24
+    assert designed(space, {"distill": "off"}).resolution is None
+
+
+def test_relu_is_the_own_function_of_every_built_in_network():
+    """The registry knows no torch; the networks say whether it is right."""
+    for name in model_names():
+        shape = ImageShape(10, 3, 32)
+        found = {activation_of(module) for module in build_network(Design(name), shape).modules()} - {None}
+        assert found <= {Activation("relu")}
 
 
 def test_two_four_needs_inputs_at_the_narrowest_width():

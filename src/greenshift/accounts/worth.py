@@ -179,7 +179,7 @@ def cheapest_design(config: StudyConfig) -> Cheapest:
     from greenshift.targets import cost, load_target
 
     data, target = DataChoice(config.data, config.data_dir), load_target(config.target)
-    scope = study_scope(config, profile_design(Design(config.model), data), target)
+    scope = study_scope(config, lambda design: profile_design(design, data), target)
     depth = weighted_layers(config.model, data)
     space = make_space(config.space, depth=depth, fidelity=hyperparameter_of(config.fidelity), scope=scope)
     costs: dict[Design, Amount] = {}

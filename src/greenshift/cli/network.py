@@ -14,7 +14,7 @@ from greenshift.errors import InputError
 from greenshift.profile import NetworkProfile
 from greenshift.quantities import format_count, format_error, format_quantity
 from greenshift.records import DataChoice
-from greenshift.targets import Cost, load_target, load_variants
+from greenshift.targets import Cost, Target, load_target, load_variants, no_gain
 from greenshift.targets import cost as cost_of
 
 
@@ -52,10 +52,10 @@ def cost(
         _print_tables(title, {device.name: device.title for device in devices}, costs, as_json)
     elif as_json:
         network = {name: value for name, value in design.to_json().items() if name != "recipe"}
-        print_json({**costs[0].to_json(), "design": network})
+        print_json({**costs[0].to_json(), "no_gain": _without_gain(profile, devices[0]), "design": network})
     else:
         bits = {layer.name: f"{layer.weight_bits}/{layer.act_bits}" for layer in profile.layers if layer.weights}
-        _print_cost(title, costs[0], bits)
+        _print_cost(title, costs[0], bits, _without_gain(profile, devices[0]))
 
 
 def _print_tables(title: str, titles: Mapping[str, str], costs: Sequence[Cost], as_json: bool) -> None:
@@ -81,7 +81,24 @@ def _print_tables(title: str, titles: Mapping[str, str], costs: Sequence[Cost], 
     next_step(f"greenshift targets {costs[0].target}")
 
 
-def _print_cost(title: str, spent: Cost, bits: Mapping[str, str]) -> None:
+def _without_gain(profile: NetworkProfile, target: Target) -> list[str]:
+    """Say of each kind of layer that is no int8 or float why it saves no energy on a target, if it does not."""
+    kinds = {
+        (layer.arithmetic, layer.weight_bits, layer.act_bits, layer.weight_levels): None
+        for layer in profile.layers
+        if layer.weights and layer.arithmetic in ("binary", "shift")
+    }
+    reasons = (no_gain(target, *kind, name=_kind_name(*kind)) for kind in kinds)
+    return [reason for reason in reasons if reason is not None]
+
+
+def _kind_name(arithmetic: str, weight_bits: int, act_bits: int, levels: int) -> str:  # noqa: ARG001
+    """Call layers what a design calls them: signed weights are stored as shifts without anything to shift."""
+    signed = {1: "binary", 2: "ternary"}
+    return signed.get(weight_bits, arithmetic) if levels == 1 else arithmetic
+
+
+def _print_cost(title: str, spent: Cost, bits: Mapping[str, str], notes: Sequence[str]) -> None:
     facts = {
         "energy": f"{format_quantity(spent.energy_j, 'J')} within a factor of {spent.uncertainty_factor:.1f}",
         "latency": f"{format_quantity(spent.latency_s, 's')} within a factor of {spent.latency_uncertainty_factor:.1f}",
@@ -106,6 +123,8 @@ def _print_cost(title: str, spent: Cost, bits: Mapping[str, str]) -> None:
     ]
     print_table(columns, rows, title=title)
     print_facts(facts)
+    for reason in notes:
+        typer.echo(f"note: {reason}")
     next_step(f"greenshift targets {spent.target}")
 
 
@@ -118,7 +137,7 @@ def _designed(config: StudyConfig, configuration: str | None) -> tuple[Design, N
 
     data = DataChoice(config.data, config.data_dir)
     depth = weighted_layers(config.model, data)
-    scope = study_scope(config, profile_design(Design(config.model), data), load_target(config.target))
+    scope = study_scope(config, lambda design: profile_design(design, data), load_target(config.target))
     space = make_space(config.space, depth=depth, fidelity=None, scope=scope)
     if scope is None and configuration in configuration_names():
         values = named_configuration(str(configuration), depth)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import singledispatch
 from typing import Any
 
+from greenshift.activations import Activation
 from greenshift.design import Design
 from greenshift.fidelities import QUANTITIES, resource_unit
 from greenshift.quantities import format_objective, format_quantity
@@ -98,11 +99,17 @@ def describe_design(design: Design) -> str:
     parts += [f"{design.blocks} blocks"] * (design.blocks != "dense")
     if design.resolution is not None:
         parts.append(f"images of {design.resolution}x{design.resolution} pixels")
+    parts += [_describe_activation(*choice) for choice in design.activations]
     if design.pruning is not None:
         what = "multiply-accumulates" if design.channel_pruning else "weights"
         pattern = "" if design.pruning.pattern == "unstructured" else f" in {design.pruning.pattern}"
         parts.append(f"{design.pruning.sparsity:.3g} of the {what} pruned{pattern}")
     return "; ".join(parts + ["distilled"] * (design.recipe.distillation is not None))
+
+
+def _describe_activation(glob: str, choice: Activation) -> str:
+    scales = " with trained scales" if choice.trained else ""
+    return f"{choice.name}{scales} as activation" + ("" if glob == "*" else f" of {glob}")
 
 
 def describe_fidelity(fidelity: Mapping[str, float]) -> str:

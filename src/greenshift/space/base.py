@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import numbers
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -21,7 +22,7 @@ from ConfigSpace.hyperparameters import (
     IntegerHyperparameter,
     OrdinalHyperparameter,
 )
-from ConfigSpace.util import deactivate_inactive_hyperparameters
+from ConfigSpace.types import NotSet
 
 from greenshift.design import Design, Recipe
 from greenshift.errors import InputError
@@ -127,11 +128,12 @@ class SearchSpace:
         """
         self._check_names(configuration)
         given = {name: _legal(self.configspace[name], value) for name, value in configuration.items()}
-        defaults = {name: hyperparameter.default_value for name, hyperparameter in self.configspace.items()}
-        try:
-            return self.validate(dict(deactivate_inactive_hyperparameters({**defaults, **given}, self.configspace)))
-        except (ForbiddenValueError, IllegalValueError) as error:
-            raise InputError("configuration: " + " ".join(str(error).split())) from error
+        values: dict[str, Any] = {}
+        for name, hyperparameter in self.configspace.items():  # a parent comes before what depends on it
+            conditions = self.configspace.parent_conditions_of[name]
+            active = all(condition.satisfied_by_value(values) for condition in conditions)
+            values[name] = given.get(name, hyperparameter.default_value) if active else NotSet
+        return self.validate({name: value for name, value in values.items() if value is not NotSet})
 
     def _check_reason(self, name: str, value: Any) -> None:
         reason = self.reasons.get(f"{name}={value}")
@@ -198,7 +200,7 @@ def space_names() -> tuple[str, ...]:
 
 def _legal(hyperparameter: Hyperparameter[Any, Any], value: Any) -> Any:
     """Return `value` as the plain type of its hyperparameter, or raise an InputError that says what is allowed."""
-    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
     if isinstance(hyperparameter, IntegerHyperparameter):
         allowed = f"a whole number from {hyperparameter.lower} to {hyperparameter.upper}"
         legal = number and value == int(value) and hyperparameter.lower <= value <= hyperparameter.upper
@@ -214,7 +216,7 @@ def _legal(hyperparameter: Hyperparameter[Any, Any], value: Any) -> Any:
     elif isinstance(hyperparameter, OrdinalHyperparameter):
         allowed = "one of " + ", ".join(f"{step:g}" for step in hyperparameter.sequence)
         legal = number and value in hyperparameter.sequence
-        plain = float
+        plain = type(hyperparameter.sequence[0])
     else:
         raise TypeError(f"hyperparameters of type {type(hyperparameter).__name__} have no rule here")
     if not legal:

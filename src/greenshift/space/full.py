@@ -1,23 +1,25 @@
-"""The full space: a technique per layer group, pruning, distillation and width, and how the network is trained.
+"""The full space: a technique per layer group, those of the whole network, and how it is trained.
 
 Hyperparameters that the rest of a configuration makes pointless are inactive: the bits of a scheme that a group does
 not have, the sparsity of a network that is not pruned. So no combination has to be forbidden.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ConfigSpace import Categorical, ConfigurationSpace, EqualsCondition, Float, Integer
+from ConfigSpace import Categorical, ConfigurationSpace, EqualsCondition, Float
+from ConfigSpace.hyperparameters import OrdinalHyperparameter
 
 from greenshift.design import Design, Recipe
 from greenshift.errors import InputError
+from greenshift.space.conditions import add_conditions
 from greenshift.space.groups import LayerGroup
 from greenshift.space.scheme_choices import CHOICES, add_schemes, group_schemes
 from greenshift.space.scope import Scope
-from greenshift.space.techniques import PATTERNS, TECHNIQUES, UNSTRUCTURED, WIDTHS
+from greenshift.space.techniques import PATTERNS, TECHNIQUES, UNSTRUCTURED, Meta, form_of
 
-_TRAINING = {"technique": "training"}
+_TRAINING: Meta = {"technique": "training"}
 
 
 def add_full(space: ConfigurationSpace, scope: Scope) -> None:
@@ -32,6 +34,7 @@ def add_full(space: ConfigurationSpace, scope: Scope) -> None:
         add = TECHNIQUES[name].add
         if add is not None:
             add(space, scope)
+    add_conditions(space, scope)
     _add_training(space)
 
 
@@ -44,11 +47,12 @@ def full_design(scope: Scope, values: Mapping[str, Any], backbone: str, recipe: 
         backbone: Model name.
         recipe: What the space does not search.
     """
-    design = Design(backbone, schemes=group_schemes(values, scope), recipe=_trained(values, recipe))
+    schemes = group_schemes(values, scope, scope.groups_of(*form_of(values)))
+    design = Design(backbone, schemes=schemes, recipe=_trained(values, recipe))
     for name in scope.techniques:
         apply = TECHNIQUES[name].apply
         if apply is not None:
-            design = apply(values, design)
+            design = apply(values, scope, design)
     return design
 
 
@@ -60,7 +64,8 @@ def _add_training(space: ConfigurationSpace) -> None:
         momentum,
         Float("lr", (1e-4, 0.3), default=0.02, log=True, meta=_TRAINING),
         Float("weight_decay", (1e-6, 1e-2), default=1e-4, log=True, meta=_TRAINING),
-        Integer("batch_size", (16, 256), default=64, log=True, meta=_TRAINING),
+        # Few sizes, so that trials of one seed show a teacher the same batches, whose answers are kept.
+        OrdinalHyperparameter("batch_size", (32, 64, 128, 256), default_value=64, meta=_TRAINING),
     )
     space.add(EqualsCondition(momentum, optimizer, "SGD"))
 
@@ -73,38 +78,42 @@ def _trained(values: Mapping[str, Any], recipe: Recipe) -> Recipe:
         weight_decay=values["weight_decay"],
         momentum=values.get("momentum", recipe.optimization.momentum),
     )
-    return dataclasses.replace(recipe, batch_size=values["batch_size"], optimization=optimization)
+    return dataclasses.replace(recipe, batch_size=int(values["batch_size"]), optimization=optimization)
 
 
-def usable_patterns(groups: tuple[LayerGroup, ...], narrowest: float) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Return the patterns that every stage of a network can be pruned in, and why others are left out.
+def usable_patterns(forms: Sequence[tuple[LayerGroup, ...]], width: float) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return the patterns of zeros that every stage of a network can have, and why others are left out.
 
     Args:
-        groups: The layer groups.
-        narrowest: Smallest width that the backbone may get.
+        forms: The layer groups at the least width, for every form of the backbone that may have all patterns.
+        width: That width.
     """
-    stages = [group for group in groups if group.is_stage]
+    stages = [group for groups in forms for group in groups if group.is_stage]
     if not stages:
         return (), {"prune": "there is nothing between the first convolution and the last linear layer"}
     few = min(stages, key=lambda group: group.inputs)
     left_out = {}
     for pattern in PATTERNS:
         size = 0 if pattern == UNSTRUCTURED else int(pattern.partition(":")[2])
-        if few.inputs * narrowest < size:
-            at = "" if few.inputs < size else f" at the least width, {narrowest:g}, too few"
+        if few.inputs < size:
+            at = "" if width == 1 else f" at the least width, {width:g}"
             inputs = f"{few.inputs} input{'s' * (few.inputs != 1)} per output{at}"
             left_out[pattern] = f"it needs {size} inputs per output, and a layer of {few.name} has {inputs}"
     return tuple(pattern for pattern in PATTERNS if pattern not in left_out), left_out
 
 
-def narrowest_width(techniques: tuple[str, ...]) -> float:
-    """Smallest width among the techniques that are searched."""
-    return min(WIDTHS) if "compact" in techniques else 1.0
-
-
 def reasons(scope: Scope) -> dict[str, str]:
     """Say why a hand-written configuration may not have a value, by hyperparameter and `hyperparameter=value`."""
-    found = {"prune": "binary weights have no zero, so that a network with a binary stage cannot be pruned"}
+    unpruned = "a network that loses channels is full-width otherwise, in depth and blocks too"
+    found = dict.fromkeys(("width", "depth", "blocks"), unpruned)
+    found["prune"] = (
+        "binary weights have no zero, so that a network with a binary stage cannot be pruned; one that loses channels "
+        "loses no other weights"
+    )
+    found["prune_pattern"] = (
+        "it counts where prune is on and the blocks are not separable, which have layers of one input"
+    )
+    found["resolution_multiplier"] = "a teacher and what learns from it see images of the data's own size"
     for name, reason in scope.left_out.items():
         if name in CHOICES:
             found |= {f"scheme_{group.name}={name}": reason for group in scope.groups}

@@ -9,6 +9,7 @@ from ConfigSpace.hyperparameters import Hyperparameter
 
 from greenshift.profile import Arithmetic
 from greenshift.schemes import Binary, LayerKey, PowerOfTwo, Scheme, Ternary, Uniform
+from greenshift.space.groups import LayerGroup
 from greenshift.space.scope import Scope
 
 _ONE_TERM_BITS = 4  # more exponents are below what rounding to a power of two loses; a second term is not
@@ -123,11 +124,15 @@ def scheme_name(values: Values, group: str, scope: Scope) -> str:
     return str(values[f"scheme_{group}"]) if len(scope.schemes) > 1 else scope.schemes[0]
 
 
-def group_schemes(values: Values, scope: Scope) -> tuple[tuple[LayerKey, Scheme], ...]:
-    """Return the schemes of a configuration by layer key, one key for all layers where they share one."""
-    chosen = [
-        (group, CHOICES[scheme_name(values, group.name, scope)].scheme(values, group.name)) for group in scope.groups
-    ]
+def group_schemes(values: Values, scope: Scope, groups: tuple[LayerGroup, ...]) -> tuple[tuple[LayerKey, Scheme], ...]:
+    """Return the schemes of a configuration by layer key, one key for all layers where they share one.
+
+    Args:
+        values: The configuration.
+        scope: What the space searches.
+        groups: Its groups in the form of the backbone that the configuration asks for.
+    """
+    chosen = [(group, CHOICES[scheme_name(values, group.name, scope)].scheme(values, group.name)) for group in groups]
     first = chosen[0][1]
     if first is not None and all(scheme == first for _, scheme in chosen):
         return (("*", first),)

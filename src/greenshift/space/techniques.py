@@ -1,11 +1,11 @@
 """The techniques of a full space: what each is, where it comes from, its hyperparameters and its part of a design."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from typing import cast
 
 from ConfigSpace import (
-    AndConjunction,
     Categorical,
     ConfigurationSpace,
     EqualsCondition,
@@ -19,16 +19,21 @@ from ConfigSpace.hyperparameters import (
     OrdinalHyperparameter,
 )
 
+from greenshift.activations import ACTIVATIONS, Activation
+from greenshift.compactness import BlockName
 from greenshift.design import Design, Distillation, Pruning
 from greenshift.errors import InputError
+from greenshift.space.forms import BLOCKS, CHANNEL_SHARES, DEPTHS, RESOLUTIONS, WIDTHS, Forms, channel_pruning
 from greenshift.space.groups import LayerGroup
-from greenshift.space.scheme_choices import CHOICES, WITHOUT_ZERO, Parameter, Values, add_schemes
+from greenshift.space.scheme_choices import CHOICES, Parameter, Values, add_schemes
 from greenshift.space.scope import Scope
 
-WIDTHS = (0.25, 0.375, 0.5, 0.625, 0.75, 1.0)
+Meta = dict[Hashable, str]
 UNSTRUCTURED = "unstructured"
 # Multiples of M = 4 inputs are what sparse tensor cores take (Mishra et al., arXiv 2104.08378).
 PATTERNS = (UNSTRUCTURED, "2:4")
+# Of a backbone that nothing is impossible with.
+EVERY_FORM = Forms({}, WIDTHS, DEPTHS, BLOCKS, dict.fromkeys(RESOLUTIONS), CHANNEL_SHARES, ACTIVATIONS[0])
 
 
 @dataclass(frozen=True)
@@ -39,8 +44,8 @@ class Technique:
         name: Its name on the command line.
         summary: What it does, in one sentence.
         sources: Where it comes from.
-        add: Adds its hyperparameters to a space; None if layer groups choose it by `scheme_GROUP`, or if nothing
-            about it is searched.
+        add: Adds its hyperparameters to a space, and the conditions among them (`space.conditions` has those across
+            techniques); None if layer groups choose it by `scheme_GROUP`, or if nothing about it is searched.
         apply: Returns a design with what a configuration says of the technique.
     """
 
@@ -48,7 +53,7 @@ class Technique:
     summary: str
     sources: tuple[str, ...]
     add: Callable[[ConfigurationSpace, Scope], None] | None = None
-    apply: Callable[[Values, Design], Design] | None = None
+    apply: Callable[[Values, Scope, Design], Design] | None = None
 
     @property
     def schemes(self) -> tuple[str, ...]:
@@ -57,27 +62,20 @@ class Technique:
 
 
 def _add_prune(space: ConfigurationSpace, scope: Scope) -> None:
-    meta = {"technique": "prune"}
-    pruned = Categorical("prune", ["off", "on"], meta=meta)
-    sparsity = Float("sparsity", (0.3, 0.95), default=0.5, meta=meta)
-    space.add(pruned, sparsity)
+    meta: Meta = {"technique": "prune"}
+    if scope.forms.channels:
+        space.add(OrdinalHyperparameter("prune_channels", (0.0, *scope.forms.channels), default_value=0.0, meta=meta))
+    if scope.patterns:
+        pruned = Categorical("prune", ["off", "on"], meta=meta)
+        space.add(pruned, Float("sparsity", (0.3, 0.95), default=0.5, meta=meta))
     if len(scope.patterns) > 1:
-        pattern = Categorical("prune_pattern", list(scope.patterns), meta=meta)
-        space.add(pattern)
-        space.add(EqualsCondition(pattern, pruned, "on"), EqualsCondition(sparsity, pattern, UNSTRUCTURED))
-    else:
-        space.add(EqualsCondition(sparsity, pruned, "on"))
-    apart = [
-        NotEqualsCondition(pruned, space[f"scheme_{group.name}"], scheme)
-        for scheme in scope.schemes
-        if scheme in WITHOUT_ZERO
-        for group in scope.stages
-    ]
-    if apart:
-        space.add(apart[0] if len(apart) == 1 else AndConjunction(*apart))
+        space.add(Categorical("prune_pattern", list(scope.patterns), meta=meta))
 
 
-def _prune(values: Values, design: Design) -> Design:
+def _prune(values: Values, scope: Scope, design: Design) -> Design:  # noqa: ARG001 - all techniques are called alike
+    share = values.get("prune_channels", 0.0)
+    if share:
+        return dataclasses.replace(design, pruning=channel_pruning(share))
     if values.get("prune", "off") == "off":  # it is not there where a stage has no zero
         return design
     pattern = values.get("prune_pattern", UNSTRUCTURED)
@@ -89,8 +87,24 @@ def _prune(values: Values, design: Design) -> Design:
     return dataclasses.replace(design, pruning=Pruning(sparsity, pattern, keep_first=True, keep_last=True))
 
 
+def _add_activation(space: ConfigurationSpace, scope: Scope) -> None:
+    own = str(scope.forms.activation)
+    meta: Meta = {"technique": "activation"}
+    function = Categorical("activation", [own, *(name for name in ACTIVATIONS if name != own)], meta=meta)
+    scales = Categorical("activation_scales", ["fixed", "trained"], meta=meta)
+    space.add(function, scales)
+    space.add(NotEqualsCondition(scales, function, own))
+
+
+def _activate(values: Values, scope: Scope, design: Design) -> Design:
+    if values["activation"] == scope.forms.activation:
+        return design
+    function = Activation(values["activation"], trained=values["activation_scales"] == "trained")
+    return dataclasses.replace(design, activations=(("*", function),))
+
+
 def _add_distill(space: ConfigurationSpace, scope: Scope) -> None:  # noqa: ARG001 - all techniques are called alike
-    meta = {"technique": "distill"}
+    meta: Meta = {"technique": "distill"}
     distilled = Categorical("distill", ["on", "off"], meta=meta)
     temperature = Float("temperature", (1.0, 10.0), default=4.0, log=True, meta=meta)
     weight = Float("distill_weight", (0.1, 0.9), default=0.5, meta=meta)
@@ -98,18 +112,31 @@ def _add_distill(space: ConfigurationSpace, scope: Scope) -> None:  # noqa: ARG0
     space.add(EqualsCondition(temperature, distilled, "on"), EqualsCondition(weight, distilled, "on"))
 
 
-def _distill(values: Values, design: Design) -> Design:
+def _distill(values: Values, scope: Scope, design: Design) -> Design:  # noqa: ARG001
     learned = Distillation(values["temperature"], values["distill_weight"]) if values["distill"] == "on" else None
     return dataclasses.replace(design, recipe=dataclasses.replace(design.recipe, distillation=learned))
 
 
-def _add_compact(space: ConfigurationSpace, scope: Scope) -> None:  # noqa: ARG001
-    # Steps, because every width is another network to be traced before its cost is known.
-    space.add(OrdinalHyperparameter("width", WIDTHS, default_value=1.0, meta={"technique": "compact"}))
+def _add_compact(space: ConfigurationSpace, scope: Scope) -> None:
+    meta: Meta = {"technique": "compact"}
+    forms = scope.forms
+    steps = {"width": forms.widths, "depth": forms.depths, "resolution_multiplier": tuple(forms.pixels)}
+    for name, values in steps.items():
+        if values:
+            space.add(OrdinalHyperparameter(name, values, default_value=1.0, meta=meta))
+    if forms.blocks:
+        space.add(Categorical("blocks", list(forms.blocks), meta=meta))
 
 
-def _compact(values: Values, design: Design) -> Design:
-    return dataclasses.replace(design, width=float(values["width"]))
+def _compact(values: Values, scope: Scope, design: Design) -> Design:
+    pixels = scope.forms.pixels.get(values.get("resolution_multiplier", 1.0))
+    depth, blocks = form_of(values)
+    return dataclasses.replace(design, width=values.get("width", 1.0), depth=depth, blocks=blocks, resolution=pixels)
+
+
+def form_of(values: Values) -> tuple[float, BlockName]:
+    """Depth and blocks of a configuration, which decide what layers its network has."""
+    return values.get("depth", 1.0), cast("BlockName", str(values.get("blocks", BLOCKS[0])))
 
 
 _TECHNIQUES = (
@@ -140,10 +167,22 @@ _TECHNIQUES = (
     ),
     Technique(
         "prune",
-        "weights are removed by magnitude between the first convolution and the last linear layer",
-        ("Zhu and Gupta, arXiv 1710.01878", "Mishra et al., arXiv 2104.08378"),
+        "weights are removed by magnitude, or whole channels with a share of the multiply-accumulates, between the "
+        "first convolution and the last linear layer",
+        (
+            "Zhu and Gupta, arXiv 1710.01878",
+            "Mishra et al., arXiv 2104.08378",
+            "Fang et al., DepGraph, CVPR 2023",
+        ),
         _add_prune,
         _prune,
+    ),
+    Technique(
+        "activation",
+        "another activation function throughout, its scales fixed or trained",
+        ("Loni et al., Learning Activation Functions for Sparse Neural Networks (SAFS), AutoML 2023",),
+        _add_activation,
+        _activate,
     ),
     Technique(
         "distill",
@@ -154,8 +193,8 @@ _TECHNIQUES = (
     ),
     Technique(
         "compact",
-        "the backbone has fewer channels",
-        ("Howard et al., MobileNets, arXiv 1704.04861",),
+        "the backbone has fewer channels, fewer or cheaper blocks, or smaller images",
+        ("Howard et al., MobileNets, arXiv 1704.04861", "He et al., Deep Residual Learning, CVPR 2016"),
         _add_compact,
         _compact,
     ),
@@ -187,7 +226,8 @@ def parameters(name: str) -> dict[str, str]:
         name: Name of the technique.
     """
     technique = TECHNIQUES[name]
-    scope = Scope((LayerGroup("GROUP", (), (), 1),), (name,), technique.schemes or ("float",), PATTERNS)
+    groups = (LayerGroup("GROUP", (), (), 1),)
+    scope = Scope(groups, (name,), technique.schemes or ("float",), PATTERNS, EVERY_FORM)
     space = ConfigurationSpace()
     add_schemes(space, scope)
     if technique.add is not None:

@@ -189,18 +189,17 @@ def make_plan(config: StudyConfig, evaluator: Evaluator, facts: Mapping[str, Any
     data = DataChoice(config.data, config.data_dir, config.validation_share, config.train_limit, config.seed)
     depth = evaluator.weighted_layers(config.model, data)
     plain = evaluator.profile(Design(config.model), data)
+    searched = hyperparameter_of(config.fidelity)
     fidelity = study_fidelity(config, evaluator.epochs_range(data), depth, plain.input_shape[-1])
     epochs = config.epochs or evaluator.epochs_range(data)[1]
-    if fidelity is not None and hyperparameter_of(config.fidelity) == "epochs":
+    if fidelity is not None and searched == "epochs":
         epochs = round(fidelity.maximum)
     baselines = evaluator.baselines(config.model, data, epochs, depth)
     float32 = _by_objective(cost(plain, target), ("energy_j", "latency_s", "size_bytes", "peak_memory_bytes"))
     recipe = _recipe(config, epochs)
     teacher, init = _trained_weights(config, evaluator, recipe, data, facts)
-    scope = study_scope(config, plain, target)
-    space = evaluator.space(
-        config.space, depth=depth, fidelity=hyperparameter_of(config.fidelity), seed=config.seed, scope=scope
-    )
+    scope = study_scope(config, lambda design: evaluator.profile(design, data), target)
+    space = evaluator.space(config.space, depth=depth, fidelity=searched, seed=config.seed, scope=scope)
     plan = Plan(
         config=config,
         evaluator=evaluator,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from math import prod
 from typing import Any
 
 from greenshift.errors import InputError
@@ -85,6 +86,27 @@ def energy_over_int8(
     return None if energy is None or base is None else energy / base
 
 
+def look_up_over_int8(target: Target) -> float | None:
+    """Energy of looking up a function of every output of an ordinary int8 3x3 convolution, relative to the convolution.
+
+    The function replaces a clamp, which the convolution itself applies.
+
+    Args:
+        target: The target.
+
+    Returns:
+        The share, or None where the target cannot run one of the two, or has no energies.
+    """
+    convolution = _PROBES["int8"]
+    values = convolution.output_shape
+    look_up = LayerProfile(
+        "look-up", "elementwise", "int", values, values, 0, act_bits=8, output_bits=8, ops=prod(values),
+        parameter_bytes=2**8,
+    )  # fmt: skip
+    base, both = _energy_j(convolution, target), _energy_j(convolution, target, look_up)
+    return None if base is None or both is None else both / base - 1
+
+
 def no_gain(
     target: Target, arithmetic: Arithmetic, weight_bits: int, act_bits: int, levels: int = 0, *, name: str = ""
 ) -> str | None:
@@ -136,9 +158,9 @@ def _runs(ability: Ability, arithmetic: str, bits: int) -> bool:
     return arithmetic in ability.runs and all(most is None or most.value >= bits for most in limits)
 
 
-def _energy_j(layer: LayerProfile, target: Target) -> float | None:
+def _energy_j(layer: LayerProfile, target: Target, *after: LayerProfile) -> float | None:
     try:
-        return cost(NetworkProfile((layer,), layer.input_shape), target).energy_j
+        return cost(NetworkProfile((layer, *after), layer.input_shape), target).energy_j
     except InputError:
         return None
 
