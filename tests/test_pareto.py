@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from greenshift.pareto import hypervolume, knee, non_dominated
@@ -149,10 +149,16 @@ def test_the_knee_is_a_point_of_the_front_and_blind_to_units(points):
     assert knee(np.asarray(front) * [1024, 0.5, 8][: len(front[0])] - 2) == index
 
 
-@given(point_sets(dimensions=(2,), least=3))
-def test_the_knee_of_two_objectives_is_farthest_below_the_line_of_the_ends(points):
-    front = sorted({p for p, keep in zip(points, non_dominated(points), strict=True) if keep})
-    assume(len(front) > 2)
+def fronts(low=-3, high=6, most=8):
+    """Three or more points of two objectives, none of which dominates another."""
+    coordinates = st.integers(3, most).flatmap(
+        lambda n: st.tuples(*[st.lists(st.integers(low, high), min_size=n, max_size=n, unique=True)] * 2)
+    )
+    return coordinates.map(lambda xy: list(zip(sorted(xy[0]), sorted(xy[1], reverse=True), strict=True)))
+
+
+@given(fronts())
+def test_the_knee_of_two_objectives_is_farthest_below_the_line_of_the_ends(front):
     values = np.asarray(front, dtype=float)
     (x0, y0), (x1, y1) = values[0], values[-1]
     below = y0 + (values[:, 0] - x0) * (y1 - y0) / (x1 - x0) - values[:, 1]
