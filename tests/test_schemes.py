@@ -10,6 +10,7 @@ from greenshift.errors import InputError
 from greenshift.schemes import (
     Binary,
     Depth,
+    PowerOfTwo,
     Shift,
     Ternary,
     Uniform,
@@ -153,3 +154,23 @@ def test_schemes_are_frozen_and_hashable(scheme):
     assert hash(scheme) == hash(dataclasses.replace(scheme))
     with pytest.raises(dataclasses.FrozenInstanceError):
         scheme.weight_bits = 3
+
+
+@pytest.mark.parametrize(
+    ("scheme", "field"),
+    [
+        (Shift, "weight_bits"),
+        (Shift, "act_integer_bits"),
+        (Shift, "act_fraction_bits"),
+        (PowerOfTwo, "weight_bits"),
+        (PowerOfTwo, "act_bits"),
+        (Uniform, "weight_bits"),
+        (Uniform, "act_bits"),
+        (Ternary, "act_bits"),
+        (Binary, "act_bits"),
+    ],
+)
+@pytest.mark.parametrize("value", [3.5, 3.0, "3", True])
+def test_bits_are_whole_numbers(scheme, field, value):
+    with pytest.raises(InputError, match=f"{scheme.__name__.lower()}: {field} is .* to .*, not {value}"):
+        scheme_from_json({"scheme": scheme.__name__.lower(), field: value})

@@ -4,6 +4,7 @@ import dataclasses
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
 from greenshift.errors import InputError
@@ -35,6 +36,18 @@ def added(default: T) -> T:
     At its default it is left out of the JSON form, so that stored designs keep their digests.
     """
     return dataclasses.field(default=default, metadata={_ADDED: True})
+
+
+def check_bits(scheme: Scheme, name: str, fewest: int, most: int) -> None:
+    """Check a field of a scheme that counts bits.
+
+    Raises:
+        InputError: If it is no whole number, or out of range.
+    """
+    value = getattr(scheme, name)
+    if isinstance(value, bool) or not isinstance(value, Integral) or not fewest <= value <= most:
+        own = type(scheme).__name__.lower()
+        raise InputError(f"{own}: {name} is {fewest} to {most}, not {value}")
 
 
 def scheme_to_json(scheme: Scheme) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from greenshift.errors import InputError
-from greenshift.schemes.base import added, register
+from greenshift.schemes.base import added, check_bits, register
 
 
 @register
@@ -24,7 +24,6 @@ class Binary:
 
     def __post_init__(self) -> None:
         """Check the values."""
-        if not 1 <= self.act_bits <= 8:
-            raise InputError(f"binary: act_bits is 1 (signs) to 8, not {self.act_bits}")
+        check_bits(self, "act_bits", 1, 8)
         if self.sign_gradient not in ("approx", "clipped"):
             raise InputError(f"binary: sign_gradient is 'approx' or 'clipped', not '{self.sign_gradient}'")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from greenshift.errors import InputError
-from greenshift.schemes.base import register
+from greenshift.schemes.base import check_bits, register
 
 # Bits of a code: powers of two in the window, and how far below the first term the second may lie. Of all sets that
 # fit the bits and int8, those with the least squared error on normally and Laplace distributed weights.
@@ -43,8 +43,7 @@ class PowerOfTwo:
         if self.terms not in (1, 2):
             raise InputError(f"poweroftwo: terms is 1 or 2, not {self.terms}")
         self._check_weight_bits()
-        if not 2 <= self.act_bits <= 8:
-            raise InputError(f"poweroftwo: act_bits is 2 to 8, not {self.act_bits}")
+        check_bits(self, "act_bits", 2, 8)
         if self.scale not in ("mse", "max"):
             raise InputError(f"poweroftwo: scale is 'mse' or 'max', not {self.scale!r}")
         if self.rounding not in ("nearest", "log"):
@@ -56,7 +55,8 @@ class PowerOfTwo:
 
     def _check_weight_bits(self) -> None:
         bits, fewest, most = self.weight_bits, *((2, 4) if self.terms == 1 else (4, 7))
-        if fewest <= bits <= most:
+        if not isinstance(bits, int) or fewest <= bits <= most:
+            check_bits(self, "weight_bits", fewest, most)
             return
         reason = ""
         if self.terms == 1 and bits > most:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from greenshift.errors import InputError
-from greenshift.schemes.base import register
+from greenshift.schemes.base import check_bits, register
 
 
 @register
@@ -34,12 +34,9 @@ class Shift:
         """Check the values."""
         if self.kind not in ("Q", "PS"):
             raise InputError(f"shift: kind is 'Q' or 'PS', not '{self.kind}'")
-        if not 2 <= self.weight_bits <= 8:
-            raise InputError(f"shift: weight_bits is 2 to 8, not {self.weight_bits}")
-        if not 1 <= self.act_integer_bits <= 32:
-            raise InputError(f"shift: act_integer_bits is 1 to 32, not {self.act_integer_bits}")
-        if not 0 <= self.act_fraction_bits <= 32:
-            raise InputError(f"shift: act_fraction_bits is 0 to 32, not {self.act_fraction_bits}")
+        check_bits(self, "weight_bits", 2, 8)
+        check_bits(self, "act_integer_bits", 1, 32)
+        check_bits(self, "act_fraction_bits", 0, 32)
         if self.rounding not in ("deterministic", "stochastic"):
             raise InputError(f"shift: rounding is 'deterministic' or 'stochastic', not '{self.rounding}'")
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from greenshift.errors import InputError
-from greenshift.schemes.base import register
+from greenshift.schemes.base import check_bits, register
 
 
 @register
@@ -26,7 +26,6 @@ class Ternary:
 
     def __post_init__(self) -> None:
         """Check the values."""
-        if not 2 <= self.act_bits <= 8:
-            raise InputError(f"ternary: act_bits is 2 to 8, not {self.act_bits}")
+        check_bits(self, "act_bits", 2, 8)
         if not 0 <= self.threshold < 1:
             raise InputError(f"ternary: threshold is at least 0 and below 1, not {self.threshold}")

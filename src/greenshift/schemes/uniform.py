@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from greenshift.errors import InputError
-from greenshift.schemes.base import added, register
+from greenshift.schemes.base import added, check_bits, register
 
 
 @register
@@ -28,8 +28,7 @@ class Uniform:
     def __post_init__(self) -> None:
         """Check the values."""
         for name in ("weight_bits", "act_bits"):
-            if not 2 <= getattr(self, name) <= 8:
-                raise InputError(f"uniform: {name} is 2 to 8, not {getattr(self, name)}")
+            check_bits(self, name, 2, 8)
         if not isinstance(self.per_channel, bool):
             raise InputError(f"uniform: per_channel is true or false, not {self.per_channel!r}")
         if self.step not in ("range", "learned"):
