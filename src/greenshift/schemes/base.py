@@ -4,7 +4,6 @@ import dataclasses
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
 from greenshift.errors import InputError
@@ -45,7 +44,7 @@ def check_bits(scheme: Scheme, name: str, fewest: int, most: int) -> None:
         InputError: If it is no whole number, or out of range.
     """
     value = getattr(scheme, name)
-    if isinstance(value, bool) or not isinstance(value, Integral) or not fewest <= value <= most:
+    if isinstance(value, bool) or not isinstance(value, int) or not fewest <= value <= most:
         own = type(scheme).__name__.lower()
         raise InputError(f"{own}: {name} is {fewest} to {most}, not {value}")
 
