@@ -1,6 +1,7 @@
 """The compiled runtime gives the reference's bytes, step by step, on every instruction set of this processor."""
 
 import os
+import shutil
 import threading
 from dataclasses import replace
 
@@ -228,6 +229,7 @@ def test_invalid_network_is_refused() -> None:
 @pytest.mark.skipif(os.environ.get("GREENSHIFT_REQUIRE_NATIVE") != "1", reason="no library has to be there")
 def test_the_library_is_there_where_it_has_to_be() -> None:
     assert ISAS, "make test builds it, and what is skipped without it would pass unseen"
+    assert shutil.which("gcc"), "tests of exported C would be skipped unseen"
 
 
 def test_without_library_it_runs_on_numpy_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,11 +30,28 @@ def test_a_target_that_does_not_takes_signs_for_bytes():
     assert found.latency_s == pytest.approx(usual.latency_s)
 
 
-@pytest.mark.parametrize("name", target_names())
+COUNTING = [name for name in target_names() if capabilities(load_target(name)).popcount]
+
+
+def test_the_catalog_has_targets_of_both_kinds():
+    assert {"cpu-vnni", "cortex-m4"} <= {*COUNTING} < {*target_names()}
+    assert "cpu-avx2" not in COUNTING
+
+
+@pytest.mark.parametrize("name", COUNTING)
+def test_bits_are_counted_where_that_is_cheaper_than_int8(name):
+    """AMX multiplies bytes faster than that processor counts bits: there signs gain nothing, and that is said."""
+    target = load_target(name)
+    found, usual = layer_cost(SIGNS, target), layer_cost(INT8, target)
+    gains = name != "cpu-amx"
+    assert (found.energy_j < usual.energy_j) == gains
+    assert (found.kernel != usual.kernel) == gains
+    assert (no_gain_of(Binary(act_bits=1), target) is None) == gains
+
+
+@pytest.mark.parametrize("name", sorted({*target_names()} - {*COUNTING}))
 def test_signs_are_never_cheaper_than_int8_without_a_kernel_that_counts_bits(name):
     target = load_target(name)
-    if capabilities(target).popcount:
-        pytest.skip("counts bits")
     assert layer_cost(SIGNS, target).energy_j >= 0.999 * layer_cost(INT8, target).energy_j
     assert no_gain_of(Binary(act_bits=1), target) is not None
 
