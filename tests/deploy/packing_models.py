@@ -1,12 +1,18 @@
 """Small models to pack, and how far a packed one is from the float one."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from greenshift.compress import convert
+from greenshift.deploy.file import read_network, write_network
 from greenshift.deploy.network import Network
 from greenshift.deploy.packing import PackReport, simulate, to_network
 from greenshift.deploy.reference import run_reference
+from greenshift.deploy.runtime import Runtime, available_isas
+from greenshift.schemes import Scheme
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 
@@ -58,3 +64,28 @@ def difference(model: nn.Module, network: Network, x: Tensor) -> float:
     found = run_reference(network, raw(x))
     np.testing.assert_array_equal(simulated, found)
     return float(np.abs(found - wanted).max() / np.abs(wanted).max())
+
+
+def converted(scheme: Scheme, x: Tensor, seed: int = 0) -> nn.Module:
+    """Two convolutions and a linear layer, one batch norm, all of a scheme."""
+    torch.manual_seed(seed)
+    network = nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1, bias=False),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.Conv2d(8, 6, 3, stride=2),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(54, 5),
+    )
+    return settled(convert(network, {"*": scheme}, x)[0], x)
+
+
+def check_runtimes(network: Network, x: Tensor, file: Path) -> None:
+    """See that every runtime gives the simulated logits to the bit, from the packed file."""
+    write_network(file, network)
+    read = read_network(file)
+    simulated = simulate(network)(x).numpy()
+    np.testing.assert_array_equal(run_reference(read, raw(x)), simulated)
+    for isa in available_isas():
+        np.testing.assert_array_equal(Runtime(read, isa).run(raw(x)), simulated, err_msg=isa)

@@ -3,16 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from packing_models import difference, images, packed, raw, settled
+from packing_models import check_runtimes, converted, difference, images, packed, settled
 from torch import nn
 
 from greenshift.compress import Binary, Ternary, convert
 from greenshift.compress.binary import binary_codes
 from greenshift.compress.ternary import ternary_codes
-from greenshift.deploy.file import read_network, write_network
-from greenshift.deploy.packing import simulate
-from greenshift.deploy.reference import run_reference
-from greenshift.deploy.runtime import Runtime, available_isas
 from greenshift.deploy.validity import check
 from greenshift.errors import InputError
 
@@ -20,23 +16,9 @@ X = images()
 SCHEMES = [Ternary(), Ternary(4, 0.5, False), Binary(), Binary(4)]
 
 
-def model(scheme, seed=0):
-    torch.manual_seed(seed)
-    network = nn.Sequential(
-        nn.Conv2d(3, 8, 3, padding=1, bias=False),
-        nn.BatchNorm2d(8),
-        nn.ReLU(),
-        nn.Conv2d(8, 6, 3, stride=2),
-        nn.ReLU(),
-        nn.Flatten(),
-        nn.Linear(54, 5),
-    )
-    return settled(convert(network, {"*": scheme}, X)[0], X)
-
-
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_codes_and_multipliers_of_the_packed_layer(scheme):
-    trained = model(scheme)
+    trained = converted(scheme, X)
     network, report = packed(trained, X)
     step = next(s for s in network.convolutions if s.name == "3")
     values, scale = (ternary_codes if isinstance(scheme, Ternary) else binary_codes)(trained[3])
@@ -49,21 +31,16 @@ def test_codes_and_multipliers_of_the_packed_layer(scheme):
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_the_packed_file_gives_the_simulated_logits_on_every_runtime(scheme, tmp_path):
-    trained = model(scheme)
+    trained = converted(scheme, X)
     network, _ = packed(trained, X)
     check(network)
     # Inputs of four bits fall on the other side of a boundary now and then.
     assert difference(trained, network, X) < (0.06 if scheme.act_bits == 8 else 0.15)
-    write_network(tmp_path / "a.packed", network)
-    read = read_network(tmp_path / "a.packed")
-    simulated = simulate(network)(X).numpy()
-    np.testing.assert_array_equal(run_reference(read, raw(X)), simulated)
-    for isa in available_isas():
-        np.testing.assert_array_equal(Runtime(read, isa).run(raw(X)), simulated, err_msg=isa)
+    check_runtimes(network, X, tmp_path / "a.packed")
 
 
 def test_a_learned_scale_below_zero_turns_its_codes():
-    trained = model(Ternary())
+    trained = converted(Ternary(), X)
     with torch.no_grad():
         trained[3].weight_scale[1].neg_()
     network, _ = packed(trained, X)
@@ -75,7 +52,7 @@ def test_a_learned_scale_below_zero_turns_its_codes():
 
 
 def test_a_scale_that_is_not_finite():
-    trained = model(Ternary())
+    trained = converted(Ternary(), X)
     with torch.no_grad():
         trained[3].weight_scale[1] = torch.inf
     with pytest.raises(InputError, match="3 has weights that are not finite"):
@@ -84,7 +61,7 @@ def test_a_scale_that_is_not_finite():
 
 def test_binary_weights_with_zeros_among_them_take_two_bits():
     """An output that batch norm silences, and gaps of a dilated kernel: no bit stands for zero."""
-    trained = model(Binary())
+    trained = converted(Binary(), X)
     with torch.no_grad():
         trained[1].weight[2] = 0.0
     network, report = packed(trained, X)

@@ -5,16 +5,13 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from packing_models import difference, images, normalised, packed, raw, settled
+from packing_models import check_runtimes, difference, images, normalised, packed, raw, settled
 from torch import nn
 
 from greenshift.compress import Binary, convert
 from greenshift.deploy.c_export import export_c, verify_c
-from greenshift.deploy.file import read_network, write_network
 from greenshift.deploy.network import Lookup
-from greenshift.deploy.packing import simulate
 from greenshift.deploy.reference import run_reference
-from greenshift.deploy.runtime import Runtime, available_isas
 from greenshift.deploy.validity import check
 from greenshift.models import build_model
 from greenshift.targets import load_target
@@ -80,12 +77,7 @@ def test_every_runtime_gives_the_simulated_logits(build, count, tmp_path):
     check(network)
     assert sum(layer.kind == "binary" for layer in report.layers) == count
     assert [-1, 1] in signs_of(network)
-    write_network(tmp_path / "a.packed", network)
-    read = read_network(tmp_path / "a.packed")
-    simulated = simulate(network)(X).numpy()
-    np.testing.assert_array_equal(run_reference(read, raw(X)), simulated)
-    for isa in available_isas():
-        np.testing.assert_array_equal(Runtime(read, isa).run(raw(X)), simulated, err_msg=isa)
+    check_runtimes(network, X, tmp_path / "a.packed")
 
 
 @pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
