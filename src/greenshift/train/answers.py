@@ -39,17 +39,16 @@ class KeptAnswers(nn.Module):
         self.teacher = teacher.eval()
         self.file = file
         self.computed = 0
+        own = _weights_digest(self.teacher)
         try:
             with self._open() as answers:
                 answers.execute("create table if not exists teacher (digest blob primary key)")
                 answers.execute("create table if not exists answers (batch blob primary key, logits blob)")
-                answers.execute(
-                    "insert into teacher select ? where not exists (select 1 from teacher)", (self._name(),)
-                )
+                answers.execute("insert into teacher select ? where not exists (select 1 from teacher)", (own,))
                 known = answers.execute("select digest from teacher").fetchone()[0]
         except sqlite3.Error as error:
             raise InputError(f"{file}: cannot keep a teacher's answers there ({error}); name another file") from error
-        if known != self._name():
+        if known != own:
             raise InputError(f"{file}: holds the answers of another teacher; name another file")
 
     def forward(self, images: Tensor) -> Tensor:
@@ -72,11 +71,12 @@ class KeptAnswers(nn.Module):
         with closing(sqlite3.connect(self.file, timeout=_PATIENCE_S)) as connection, connection:
             yield connection
 
-    def _name(self) -> bytes:
-        digest = hashlib.blake2b(digest_size=16)
-        for name, tensor in self.teacher.state_dict().items():
-            digest.update(name.encode() + tensor.cpu().numpy().tobytes())
-        return digest.digest()
+
+def _weights_digest(teacher: nn.Module) -> bytes:
+    digest = hashlib.blake2b(digest_size=16)
+    for name, tensor in teacher.state_dict().items():
+        digest.update(name.encode() + tensor.cpu().numpy().tobytes())
+    return digest.digest()
 
 
 def _digest(images: Tensor) -> bytes:
