@@ -22,7 +22,7 @@ LAYERS = (
     ("design", "quantities"),
     ("config", "energy"),
     ("records",),
-    ("front", "space", "targets"),
+    ("front", "sensitivity_table", "space", "targets"),
     ("optimize", "replay", "scoping", "selection", "store"),
     # -------- torch from here ...
     ("compress",),

@@ -35,6 +35,10 @@ def study(folder, *, events=None, **changes):
     return run_study(config, folder, on_event=listen, evaluator=fake_evaluator())
 
 
+def no_tables(table):
+    raise AssertionError(f"where does {table} come from?")
+
+
 def configurations(folder):
     """The configurations that were evaluated, in the order of their trials."""
     with Store.open(folder) as store:
@@ -85,7 +89,7 @@ def test_several_fronts_follow_each_other_and_nothing_comes_twice(earlier, tmp_p
     study(other, seed=6)
     folders = (str(earlier), str(other), str(earlier))
     expected = [*on_front(earlier), *on_front(other)]
-    taken = warm_start(StudyConfig(warm_start=folders), SPACE, {})
+    taken = warm_start(StudyConfig(warm_start=folders), SPACE, {}, no_tables)
     assert taken == WarmStart(tuple(expected), 0)
 
 
@@ -137,11 +141,18 @@ def test_configurations_are_fitted_to_the_new_space():
 def test_what_does_not_fit_is_skipped_and_counted(earlier):
     kept, *rest = on_front(earlier)
     change(earlier, lambda configuration: configuration if configuration == kept else {**configuration, "lr": 3.0})
-    taken = warm_start(StudyConfig(warm_start=(str(earlier),)), SPACE, {})
+    taken = warm_start(StudyConfig(warm_start=(str(earlier),)), SPACE, {}, no_tables)
     assert taken == WarmStart((kept,), len(rest))
     assert str(taken) == (
         f"warm start: 1 configuration of earlier fronts, {len(rest)} skipped because this space does not allow them"
     )
+
+
+def test_what_was_trained_and_what_was_not_are_counted_apart():
+    one, two = {"lr": 0.1}, {"lr": 0.2}
+    assert str(WarmStart((one, two), 0, 2)) == "warm start: 2 configurations by sensitivity"
+    said = "warm start: 1 configuration of earlier fronts, 1 configuration by sensitivity"
+    assert str(WarmStart((one, two), 0, 1)) == said
 
 
 def test_a_front_of_which_nothing_fits_is_refused(earlier, tmp_path):

@@ -58,7 +58,10 @@ class StudyConfig:
     init: Annotated[str | None, "file of a float network of the model that every training starts from"] = None
     teacher_model: Annotated[str | None, "model of the teacher if its file holds weights alone"] = None
     optimizer: Annotated[str, "search method"] = "freezethaw"
-    warm_start: Annotated[tuple[str, ...], "run folders of earlier studies whose fronts the search begins with"] = ()
+    warm_start: Annotated[
+        tuple[str, ...],
+        "run folders of earlier studies, or tables of greenshift sensitivity --json, whose best the search begins with",
+    ] = ()
     prior: Annotated[Mapping[str, Any] | None, "values believed to be good, by hyperparameter, such as lr=0.1"] = None
     fidelity: Annotated[
         FidelityName | None,

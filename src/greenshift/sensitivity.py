@@ -4,7 +4,6 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,69 +16,11 @@ from greenshift.design import Recipe
 from greenshift.errors import InputError
 from greenshift.networks import image_shape, load_splits
 from greenshift.records import DataChoice
-from greenshift.schemes import LayerKey, Scheme, scheme_to_json
+from greenshift.schemes import LayerKey, Scheme
+from greenshift.sensitivity_table import Sensitivity, SensitivityTable
 from greenshift.train import Training, calibrate_network, choose_compute
 
 _CALIBRATION_BATCH = 128
-
-
-@dataclass(frozen=True)
-class Sensitivity:
-    """One scheme on one layer, or on one group of layers, of an otherwise float network.
-
-    Attributes:
-        layers: The layer's name, or the key of the group.
-        scheme: What was put on it.
-        loss_increase: Mean cross-entropy above the float network's, in nat; below 0 if it fell.
-        standard_error: Of that mean over the images, in nat.
-    """
-
-    layers: str
-    scheme: Scheme
-    loss_increase: float
-    standard_error: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the row as a JSON object."""
-        return {**dataclasses.asdict(self), "scheme": scheme_to_json(self.scheme)}
-
-
-@dataclass(frozen=True)
-class SensitivityTable:
-    """Sensitivities of a network.
-
-    Attributes:
-        float_loss: Mean cross-entropy of the float network in nat, its batch norms re-estimated like the others'.
-        images: Images of the training split that losses are means over.
-        rows: One per layer, or group, and scheme, in the order of the network.
-    """
-
-    float_loss: float
-    images: int
-    rows: tuple[Sensitivity, ...]
-
-    def loss_increase(self, schemes: Mapping[str, Scheme]) -> float:
-        """Return the sum of what single layers lose, in nat: a score by which mixtures are ranked, not a forecast.
-
-        What layers lose together is taken for the sum of what each loses by itself, as HAWQ-V2 does (Dong et al.,
-        NeurIPS 2020); there the terms are second-order estimates, here they are measured.
-
-        Args:
-            schemes: Scheme by layer or group, as the rows name it; what is left out stays float.
-
-        Raises:
-            InputError: If a pair of the two is not in the table.
-        """
-        known = {(row.layers, row.scheme): row.loss_increase for row in self.rows}
-        for pair in schemes.items():
-            if pair not in known:
-                raise InputError(f"sensitivity: {pair[1]} on {pair[0]} is not in the table; measure it first")
-        return math.fsum(known[pair] for pair in schemes.items())
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the table as a JSON object."""
-        rows = [row.to_json() for row in self.rows]
-        return {"float_loss": self.float_loss, "images": self.images, "rows": rows}
 
 
 def measure_sensitivity(

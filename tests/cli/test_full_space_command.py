@@ -4,7 +4,10 @@ import json
 import tomllib
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
+from greenshift.models import build_model
 from greenshift.targets import target_names
 
 SEARCH = (
@@ -72,6 +75,35 @@ def test_a_full_study_begins_with_anothers_front(full_store, tmp_path, call):
     said = call(*words, "--budget", "1trials", "--train-limit", "64", "--warm-start", folder, "--store", tmp_path / "s")
     assert said.code == 0, said.err
     assert json.loads(said.out)["warm_start"]["taken"] >= 1
+
+
+def test_a_search_begins_with_the_best_of_a_sensitivity_table(tmp_path, call, greenshift):
+    torch.manual_seed(0)
+    weights = tmp_path / "float.safetensors"
+    save_file(build_model("tiny_cnn", num_classes=10, in_channels=1, image_size=8).state_dict(), weights)
+    measured = ("sensitivity", weights, "--model", "tiny_cnn", "--data", "digits", "--images", "200", "--batches", "1")
+    table = tmp_path / "table.json"
+    table.write_text(call(*measured, "--schemes", "int8,int2", "--json").out)
+    begun = ("--warm-start", table, "--init", weights, "--store", tmp_path / "store")
+    said = greenshift(*SEARCH, *begun, "--budget", "2trials")
+    assert said.code == 0, said.err
+    taken = json.loads(said.out)["warm_start"]
+    assert taken["untried"] == taken["taken"] > 1
+    points = json.loads(call("front", tmp_path / "store", "--json").out)
+    assert all(v == 2 for point in points for k, v in point["configuration"].items() if k.startswith("lowbit"))
+    table.unlink()
+    assert json.loads(greenshift(*SEARCH, *begun, "--budget", "3trials").out)["warm_start"] == taken
+    for own, words in (
+        (("--space", "paper"), "a sensitivity table needs space full"),
+        (("--techniques", "prune"), "tells nothing of group stem"),
+    ):
+        table.write_text(call(*measured, "--schemes", "int8", "--json").out)
+        arguments = [word for word in SEARCH if word not in ("--space", "full", "--techniques", "uniform,prune")]
+        arguments += ["--space", "full", *own] if "--space" not in own else own
+        refused = call(*arguments, "--warm-start", table, "--store", tmp_path / "other")
+        assert (refused.code, words in refused.complaint) == (2, True), refused.err
+        assert refused.complaint.count("warm_start: ") == 1
+        assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize(

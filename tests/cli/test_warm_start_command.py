@@ -23,7 +23,7 @@ def test_a_search_goes_on_from_an_earlier_front(finished_store, contract, greens
     more = call(*command, "--budget", f"{len(front) + 1}trials", "--json")
     assert more.code == 0, more.err
     outcome = json.loads(more.out)
-    assert outcome["warm_start"] == {"taken": len(front), "skipped": 0}
+    assert outcome["warm_start"] == {"taken": len(front), "skipped": 0, "untried": 0}
     assert outcome["progress"]["ok"] + outcome["progress"]["failed"] == len(front) + 1
 
 
@@ -41,4 +41,5 @@ def test_init_writes_down_what_search_reads(tmp_path, call):
 
 def test_help_says_how_to_name_several_studies(call):
     text = " ".join(call("search", "--help").out.split())
-    assert "run folders of earlier studies whose fronts the search begins with; repeat it for several" in text
+    said = "tables of greenshift sensitivity --json, whose best the search begins with; repeat it for several"
+    assert f"run folders of earlier studies, or {said}" in text

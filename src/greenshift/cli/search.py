@@ -92,7 +92,11 @@ def _summary(folder: Path, summary: "StudySummary") -> dict[str, Any]:
         "front": [evaluation.trial for evaluation in summary.front],
         "limits": summary.limits,
         "techniques": None if summary.scope is None else summary.scope.to_json(),
-        "warm_start": {"taken": len(summary.warm_start.configurations), "skipped": summary.warm_start.skipped},
+        "warm_start": {
+            "taken": len(summary.warm_start.configurations),
+            "skipped": summary.warm_start.skipped,
+            "untried": summary.warm_start.untried,
+        },
     }
 
 

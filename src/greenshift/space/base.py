@@ -27,7 +27,7 @@ from ConfigSpace.types import NotSet
 from greenshift.design import Design, Recipe
 from greenshift.errors import InputError
 from greenshift.fidelities import FULL_WEIGHT_BITS
-from greenshift.space.full import add_full, full_design, reasons, require_scope
+from greenshift.space.full import add_full, full_design, reasons, require_scope, single_techniques
 from greenshift.space.paper import paper_design, paper_hyperparameters
 from greenshift.space.scope import Scope
 
@@ -50,6 +50,7 @@ class SearchSpace:
         rule: What makes a design of a configuration.
         reasons: Why a hyperparameter may be inactive, by its name, and why a value is not among its choices, by
             `name=value`, for people who write configurations.
+        starts: Values for searches to begin with; `complete` makes configurations of them.
     """
 
     name: str
@@ -59,6 +60,7 @@ class SearchSpace:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     rule: DesignRule = paper_design
     reasons: Mapping[str, str] = field(default_factory=dict)
+    starts: tuple[Mapping[str, Any], ...] = ()
 
     def validate(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
         """Check a configuration against the space and return it as plain Python values, in the space's order.
@@ -186,7 +188,8 @@ def make_space(
     if name == "full":
         scope = require_scope(scope)
         add_full(configspace, scope)
-        return SearchSpace(name, configspace, fidelity, depth, rule=partial(full_design, scope), reasons=reasons(scope))
+        rule, starts = partial(full_design, scope), tuple(single_techniques(configspace, scope))
+        return SearchSpace(name, configspace, fidelity, depth, rule=rule, reasons=reasons(scope), starts=starts)
     configspace.add(
         hyperparameter for hyperparameter in paper_hyperparameters(depth) if hyperparameter.name != fidelity
     )

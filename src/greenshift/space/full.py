@@ -38,6 +38,26 @@ def add_full(space: ConfigurationSpace, scope: Scope) -> None:
     _add_training(space)
 
 
+def single_techniques(space: ConfigurationSpace, scope: Scope) -> list[dict[str, Any]]:
+    """Return what shows each technique alone: every scheme on all stages, and techniques of the whole network.
+
+    A mixture that is any good is found from its parts: drawn at random, nearly every configuration has a group that
+    is ruined by its scheme.
+
+    Args:
+        space: The space with all its hyperparameters.
+        scope: What it searches.
+
+    Returns:
+        Values that differ from the default, to be completed.
+    """
+    found: list[dict[str, Any]] = []
+    if len(scope.schemes) > 1:
+        found += [{f"scheme_{group.name}": scheme for group in scope.stages} for scheme in scope.schemes[1:]]
+    alone = [values for name in scope.techniques for values in TECHNIQUES[name].alone]
+    return [*found, *(dict(values) for values in alone if all(name in space for name in values))]
+
+
 def full_design(scope: Scope, values: Mapping[str, Any], backbone: str, recipe: Recipe) -> Design:
     """Return the design of a configuration.
 

@@ -1,11 +1,12 @@
 """What a layer group can be in a full space: per scheme, its own hyperparameter and the scheme that it makes."""
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ConfigSpace import Categorical, ConfigurationSpace, EqualsCondition, InCondition, Integer
-from ConfigSpace.hyperparameters import Hyperparameter
+from ConfigSpace.hyperparameters import Hyperparameter, UniformIntegerHyperparameter
 
 from greenshift.profile import Arithmetic
 from greenshift.schemes import Binary, LayerKey, PowerOfTwo, Scheme, Ternary, Uniform
@@ -39,12 +40,16 @@ class SchemeChoice:
     stored: Stored
     most: Stored | None
     technique: str | None
-    parameter: Callable[[str], Parameter] | None
+    parameter: Callable[[str], UniformIntegerHyperparameter] | None
     scheme: Callable[[Values, str], Scheme | None]
     chooses_act_bits: bool = True
 
 
-def _lowbit_bits(group: str) -> Parameter:
+def _act_bits(group: str) -> UniformIntegerHyperparameter:
+    return Integer(f"act_bits_{group}", (2, 8), default=8, meta={"technique": "schemes"})
+
+
+def _lowbit_bits(group: str) -> UniformIntegerHyperparameter:
     return Integer(f"lowbit_bits_{group}", (2, 7), default=4, meta={"technique": "uniform"})
 
 
@@ -52,7 +57,7 @@ def _lowbit(values: Values, group: str) -> Scheme:
     return Uniform(values[f"lowbit_bits_{group}"], values[f"act_bits_{group}"], step="learned")
 
 
-def _shift_bits(group: str) -> Parameter:
+def _shift_bits(group: str) -> UniformIntegerHyperparameter:
     return Integer(f"shift_bits_{group}", (2, 7), default=4, meta={"technique": "shift"})
 
 
@@ -106,9 +111,7 @@ def add_schemes(space: ConfigurationSpace, scope: Scope) -> None:
     acting = [choice.name for choice in choices if choice.chooses_act_bits]
     for group in scope.groups:
         own = {c.name: c.parameter(group.name) for c in choices if c.parameter is not None}
-        act_bits = (
-            [Integer(f"act_bits_{group.name}", (2, 8), default=8, meta={"technique": "schemes"})] if acting else []
-        )
+        act_bits = [_act_bits(group.name)] if acting else []
         space.add(*own.values(), *act_bits)
         if len(choices) == 1:
             continue
@@ -117,6 +120,23 @@ def add_schemes(space: ConfigurationSpace, scope: Scope) -> None:
         space.add(scheme)
         space.add(EqualsCondition(parameter, scheme, name) for name, parameter in own.items())
         space.add(InCondition(parameter, scheme, acting) for parameter in act_bits)
+
+
+def group_options(scope: Scope, group: str) -> Iterator[tuple[dict[str, Any], Scheme | None]]:
+    """Yield everything that a group can be: its values in a configuration, and its scheme or None for float.
+
+    Args:
+        scope: What the space searches.
+        group: Name of the group.
+    """
+    for choice in map(CHOICES.__getitem__, scope.schemes):
+        chosen = {f"scheme_{group}": choice.name} if len(scope.schemes) > 1 else {}
+        own = [] if choice.parameter is None else [choice.parameter(group)]
+        own += [_act_bits(group)] if choice.chooses_act_bits else []
+        steps = [range(parameter.lower, parameter.upper + 1) for parameter in own]
+        for bits in itertools.product(*steps):
+            values = {**chosen, **{parameter.name: step for parameter, step in zip(own, bits, strict=True)}}
+            yield values, choice.scheme(values, group)
 
 
 def scheme_name(values: Values, group: str, scope: Scope) -> str:

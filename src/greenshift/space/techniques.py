@@ -47,6 +47,7 @@ class Technique:
         add: Adds its hyperparameters to a space, and the conditions among them (`space.conditions` has those across
             techniques); None if layer groups choose it by `scheme_GROUP`, or if nothing about it is searched.
         apply: Returns a design with what a configuration says of the technique.
+        alone: Values that show the technique by itself, for a search to begin with; schemes need none.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Technique:
     sources: tuple[str, ...]
     add: Callable[[ConfigurationSpace, Scope], None] | None = None
     apply: Callable[[Values, Scope, Design], Design] | None = None
+    alone: tuple[Values, ...] = ()
 
     @property
     def schemes(self) -> tuple[str, ...]:
@@ -176,6 +178,7 @@ _TECHNIQUES = (
         ),
         _add_prune,
         _prune,
+        ({"prune": "on"}, {"prune_channels": 0.5}),
     ),
     Technique(
         "activation",
@@ -197,6 +200,7 @@ _TECHNIQUES = (
         ("Howard et al., MobileNets, arXiv 1704.04861", "He et al., Deep Residual Learning, CVPR 2016"),
         _add_compact,
         _compact,
+        ({"width": 0.5},),
     ),
     Technique(
         "fuse",

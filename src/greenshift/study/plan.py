@@ -11,11 +11,13 @@ from greenshift.errors import InputError
 from greenshift.fidelities import cuts_network, hyperparameter_of, quantities_at, resolution_at
 from greenshift.front import study_reference
 from greenshift.objectives import HOST_LATENCY, Objective, get_objectives
-from greenshift.optimize import Fidelity, Optimizer, make_optimizer
+from greenshift.optimize import Configuration, Fidelity, Optimizer, make_optimizer
 from greenshift.records import DataChoice, Task, WeightFile
 from greenshift.scoping import study_scope
+from greenshift.sensitivity_table import SensitivityTable
 from greenshift.space import Scope, SearchSpace
 from greenshift.study.evaluator import Evaluator
+from greenshift.study.mixtures import best_mixtures
 from greenshift.study.resource import study_fidelity
 from greenshift.study.warm import WarmStart, warm_start
 from greenshift.study.weights import find_weights
@@ -85,6 +87,20 @@ class Plan:
         names = [objective.name for objective in self.objectives if objective.known]
         return _by_objective(self.cost(self.design(configuration)), dict.fromkeys([*names, *self.limits]))
 
+    def mixtures(self, table: SensitivityTable) -> tuple[Configuration, ...]:
+        """Return what a sensitivity table promises most of, at different values of the first objective that is known.
+
+        Raises:
+            InputError: If the space has no schemes by layer group, or the table none of them.
+        """
+        known = [objective.name for objective in self.objectives if objective.known]
+        if self.scope is None or not known:
+            raise InputError(
+                "a sensitivity table needs space full and an objective that is known without training, "
+                "such as energy_j; set them or leave the table out"
+            )
+        return best_mixtures(table, self.scope, self.space, lambda chosen: self.known(chosen)[known[0]])
+
     def optimizer(self, planned_trials: int | None) -> Optimizer:
         """Return a fresh optimizer.
 
@@ -97,6 +113,7 @@ class Plan:
             o.name: value if o.reference is not None or o.name in self.float32 else None
             for o, value in zip(self.objectives, corner, strict=True)
         }
+        begin = [*self.warm_start.configurations, *map(self.space.complete, self.space.starts)]
         return make_optimizer(
             self.config.optimizer,
             space=self.space.configspace,
@@ -106,7 +123,7 @@ class Plan:
             known=self.known,
             seed=self.config.seed,
             max_trials=planned_trials,
-            warm_start=self.warm_start.configurations,
+            warm_start=[known for place, known in enumerate(begin) if known not in begin[:place]],
             prior=self.config.prior,
             limits=self.limits,
         )
@@ -215,10 +232,11 @@ def make_plan(config: StudyConfig, evaluator: Evaluator, facts: Mapping[str, Any
         baselines=_wanted(baselines, init) if config.baselines else {},
         float32=float32,
         limits={bound.objective: bound.limit(float32) for bound in constraints(config)},
-        warm_start=warm_start(config, space, facts),
+        warm_start=WarmStart(),
         teacher=teacher,
         init=init,
     )
+    plan = replace(plan, warm_start=warm_start(config, space, facts, plan.mixtures))
     plan.check()
     return plan
 

@@ -1,6 +1,6 @@
-"""What a search begins with: the fronts of earlier studies, as far as they fit the new space."""
+"""What a search begins with: the fronts of earlier studies as far as they fit, and the best of sensitivity tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,11 @@ from greenshift.errors import InputError
 from greenshift.front import front
 from greenshift.objectives import get_objectives
 from greenshift.optimize import Configuration
+from greenshift.sensitivity_table import SensitivityTable, load_sensitivity
 from greenshift.space import SearchSpace
 from greenshift.store import Store
+
+Mixtures = Callable[[SensitivityTable], Sequence[Configuration]]
 
 
 @dataclass(frozen=True)
@@ -19,51 +22,60 @@ class WarmStart:
     """Configurations that the optimizer is given to begin with.
 
     Attributes:
-        configurations: Each once, in the order of the studies and along their fronts.
+        configurations: Each once, in the order of the studies and tables and along their fronts.
         skipped: Points of those fronts that are not legal in the new space.
+        untried: How many of the configurations are of a sensitivity table, where nothing was trained.
     """
 
     configurations: tuple[Configuration, ...] = ()
     skipped: int = 0
+    untried: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values; `WarmStart(**values)` with a tuple is the inverse."""
-        return {"configurations": list(self.configurations), "skipped": self.skipped}
+        return {"configurations": list(self.configurations), "skipped": self.skipped, "untried": self.untried}
 
     def __str__(self) -> str:
         """Say how many were taken."""
-        count = len(self.configurations)
+        trained = len(self.configurations) - self.untried
+        parts = [_counted(trained, "of earlier fronts")] if trained or not self.untried else []
+        parts += [_counted(self.untried, "by sensitivity")] if self.untried else []
         left_out = f", {self.skipped} skipped because this space does not allow them" if self.skipped else ""
-        return f"warm start: {count} configuration{'' if count == 1 else 's'} of earlier fronts{left_out}"
+        return f"warm start: {', '.join(parts)}{left_out}"
 
 
-def warm_start(config: StudyConfig, space: SearchSpace, facts: Mapping[str, Any]) -> WarmStart:
+def _counted(count: int, what: str) -> str:
+    return f"{count} configuration{'' if count == 1 else 's'} {what}"
+
+
+def warm_start(config: StudyConfig, space: SearchSpace, facts: Mapping[str, Any], mixtures: Mixtures) -> WarmStart:
     """Return what a study begins with, or began with.
 
-    The folders are read once, by the first run. Later runs go by what it wrote down, so that a study stays
+    Folders and tables are read once, by the first run. Later runs go by what it wrote down, so that a study stays
     the same when an earlier one has gone on since or is gone.
 
     Args:
-        config: The study; `warm_start` names the folders.
+        config: The study; `warm_start` names folders of studies and files of tables.
         space: Its search space.
         facts: `Store.facts()` of its own store, empty before the first run.
+        mixtures: Returns the best mixtures of a table.
 
     Raises:
-        InputError: If a folder holds no study with a front of which something fits, or the study began
-            without a warm start.
+        InputError: If a folder holds no study with a front of which something fits, a file no table that says something
+            of the space, or the study began without a warm start.
     """
     if "planned_trials" not in facts:
-        return _read(config.warm_start, space)
+        return _read(config.warm_start, space, mixtures)
     kept = facts.get("warm_start", {"configurations": [], "skipped": 0})
     if config.warm_start and not kept["configurations"]:
         raise InputError("warm_start: the study in this store began without; leave it out or use another store")
-    return WarmStart(tuple(kept["configurations"]), kept["skipped"])
+    return WarmStart(**{**kept, "configurations": tuple(kept["configurations"])})
 
 
-def _read(folders: Sequence[str], space: SearchSpace) -> WarmStart:
+def _read(names: Sequence[str], space: SearchSpace, mixtures: Mixtures) -> WarmStart:
     found: list[Configuration] = []
     skipped = 0
-    for folder in folders:
+    for folder in (name for name in names if not Path(name).is_file()):
         configurations = _front(folder)
         fitted = [fit for configuration in configurations if (fit := fitted_to(configuration, space)) is not None]
         if not fitted:
@@ -73,7 +85,14 @@ def _read(folders: Sequence[str], space: SearchSpace) -> WarmStart:
             )
         found.extend(fit for fit in fitted if fit not in found)
         skipped += len(configurations) - len(fitted)
-    return WarmStart(tuple(found), skipped)
+    trained = len(found)
+    for file in (name for name in names if Path(name).is_file()):
+        try:
+            promised = mixtures(load_sensitivity(Path(file)))
+        except InputError as error:
+            raise InputError(f"warm_start: {error}") from error
+        found.extend(mixture for mixture in promised if mixture not in found)
+    return WarmStart(tuple(found), skipped, len(found) - trained)
 
 
 def _front(folder: str) -> list[Configuration]:
