@@ -134,6 +134,9 @@ def test_json_leaves_out_what_came_later_where_it_is_at_its_default():
     data["activations"] = [{"modules": "*", "name": "mish"}]
     with pytest.raises(InputError, match="activation 'mish' is unknown; known: relu, relu6"):
         Design.from_json(data)
+    data["activations"] = [{"modules": 3, "name": "elu"}]
+    with pytest.raises(InputError, match="modules is a name or a glob, not 3"):
+        Design.from_json(data)
     data["activations"] = [{"name": "elu"}]
     with pytest.raises(InputError, match="modules"):
         Design.from_json(data)

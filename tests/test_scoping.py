@@ -160,3 +160,10 @@ def test_another_space_has_no_scope():
     assert study_scope(StudyConfig(), lambda _: float_profile(), load_target("cortex-m4")) is None
     with pytest.raises(InputError, match="techniques: space paper has none to choose from"):
         StudyConfig(techniques=("shift",))
+
+
+def test_a_network_whose_stages_have_no_activations():
+    found = scope("scope_models:bare")
+    assert found.left_out["activation"] == "no stage has activation modules in every form of the network"
+    assert found.forms.activation is None
+    assert "activation" not in found.techniques

@@ -287,4 +287,6 @@ def _choice_to_json(glob: str, choice: Activation) -> dict[str, Any]:
 
 
 def _choice_from_json(modules: str, **fields: Any) -> tuple[str, Activation]:
+    if not isinstance(modules, str):
+        raise InputError(f"design: activations: modules is a name or a glob, not {modules!r}")
     return modules, Activation(**fields)

@@ -29,6 +29,7 @@ class LayerProfile:
         groups: Convolution groups, 1 otherwise.
         fused: True if the layer costs nothing at inference because its neighbour absorbs it.
         sparsity: Share of weights that are zero, wherever they lie.
+        activation: Name of the activation function, if the layer is one that a design can replace.
     """
 
     name: str
@@ -47,6 +48,7 @@ class LayerProfile:
     groups: int = 1
     fused: bool = False
     sparsity: float = 0.0
+    activation: str | None = None
 
     @property
     def input_bytes(self) -> int:

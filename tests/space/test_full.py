@@ -1,5 +1,6 @@
 """The full space: its size, its default, its conditions, and designs that really build."""
 
+import dataclasses
 import json
 import re
 
@@ -219,14 +220,36 @@ def test_channels_are_pruned_from_the_whole_network():
     assert 0.4 < after / before <= 0.5
 
 
-def test_an_activation_for_the_whole_network():
+def test_every_stage_has_its_own_activation():
     space = full_space(**EVERYTHING)
-    assert designed(space, {"activation": "relu"}).activations == ()
+    assert designed(space, {}).activations == ()
     for scales in ("fixed", "trained"):
-        design = designed(space, {"activation": "swish", "activation_scales": scales})
-        assert design.activations == (("*", Activation("swish", trained=scales == "trained")),)
+        trained = scales == "trained"
+        one = {"activation_stage1": "swish", "activation_stage3": "gelu", "activation_scales": scales}
+        assert designed(space, one).activations == (
+            ("relu", Activation("swish", trained)),
+            ("layer1.*", Activation("swish", trained)),
+            ("layer3.*", Activation("gelu", trained)),
+        )
+        every = {f"activation_stage{stage}": "swish" for stage in (1, 2, 3)}
+        design = designed(space, {**every, "activation_scales": scales})
+        assert design.activations == (("*", Activation("swish", trained)),)
     with pytest.raises(InputError, match="'activation_scales' is not used"):
         space.validate({**space.complete({}), "activation_scales": "trained"})
+
+
+@pytest.mark.parametrize(("model", "data"), [("resnet20", "cifar10"), ("vgg16", "cifar10"), ("tiny_cnn", "digits")])
+@pytest.mark.parametrize("form", [{}, {"depth": 0.67}, {"blocks": "separable"}])
+def test_the_activations_of_a_stage_are_where_it_is_in_every_form(model, data, form):
+    space = full_space(model, data, **EVERYTHING)
+    functions = {"activation_stage1": "tanh", "activation_stage2": "elu", "activation_stage3": "gelu"}
+    asked = {name: value for name, value in {**form, **functions}.items() if name in space.configspace}
+    design = space.to_design(space.complete(asked), backbone=model, fidelity=None, epochs=None, base=Recipe())
+    shape = ImageShape(10, 1, 8) if data == "digits" else ImageShape(10, 3, 32)
+    network = build_network(dataclasses.replace(design, schemes=()), shape)
+    names = [found.name for module in network.modules() if (found := activation_of(module)) is not None]
+    assert list(dict.fromkeys(names)) == [asked[name] for name in functions if name in asked], "in this order"
+    assert names == sorted(names, key=["tanh", "elu", "gelu"].index)
 
 
 @pytest.mark.parametrize(

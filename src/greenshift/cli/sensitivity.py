@@ -22,7 +22,9 @@ def sensitivity(
     model: str | None = typer.Option(None, help="Model name; an artifact knows its own."),
     data: str = typer.Option("cifar10", help="Dataset whose training images are used."),
     data_dir: str | None = typer.Option(None, help="Folder that holds the official dataset folders."),
-    schemes: str = typer.Option("int8,int4,shift4,ternary", help="Names; a number behind one is the weights' bits."),
+    schemes: str = typer.Option(
+        "int8,int4,poweroftwo4,ternary", help="Names; a number behind one is the weights' bits."
+    ),
     layers: str | None = typer.Option(None, help="Names or globs, each one row; every layer alone if left out."),
     images: int = typer.Option(1000, min=2, help="Training images that the loss is taken on."),
     batches: int = typer.Option(5, min=1, help="Batches of 128 training images to calibrate on."),

@@ -210,9 +210,16 @@ def _activated(layer: LayerProfile, step: Step) -> LayerProfile:
 
 def _elementwise(step: Step, ops: int, parameter_bytes: int) -> LayerProfile:
     shapes = step.input_shape, step.output_shape
-    fused = step.kind in ("norm", "fused")
     return LayerProfile(
-        step.name, "elementwise", "float", *shapes, 0, ops=ops, parameter_bytes=parameter_bytes, fused=fused
+        step.name,
+        "elementwise",
+        "float",
+        *shapes,
+        0,
+        ops=ops,
+        parameter_bytes=parameter_bytes,
+        fused=step.kind in ("norm", "fused"),
+        activation=None if step.activation is None else step.activation.name,
     )
 
 

@@ -45,6 +45,12 @@ class Forms:
     channels: tuple[float, ...] = ()
     activation: str | None = None
 
+    @property
+    def activated(self) -> tuple[str, ...]:
+        """Names of the stages that have activation modules in every form."""
+        stages = [[g.name for g in groups if g.is_stage and g.activations] for groups in self.groups.values()]
+        return tuple(name for name in stages[0] if all(name in names for names in stages)) if stages else ()
+
 
 def channel_pruning(share: float) -> Pruning:
     """Return the pruning that takes whole channels, with a share of the multiply-accumulates, out of a network."""
@@ -80,7 +86,11 @@ def find_forms(profile_of: ProfileOf, backbone: str, wanted: Collection[str]) ->
         for depth in depths or (1.0,)
         for block in blocks or BLOCKS[:1]
     }
-    return Forms(groups, widths, depths, blocks, pixels, channels, activation), probe.left_out
+    forms = Forms(groups, widths, depths, blocks, pixels, channels, activation)
+    if activation is not None and not forms.activated:
+        probe.left_out["activation"] = "no stage has activation modules in every form of the network"
+        forms = replace(forms, activation=None)
+    return forms, probe.left_out
 
 
 class _Probe:

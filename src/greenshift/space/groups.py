@@ -22,12 +22,15 @@ class LayerGroup:
         keys: Globs and layer names that together select exactly these layers.
         layers: Names of the layers.
         inputs: Fewest inputs of one output among them, over one place of a kernel.
+        activations: Globs and names that together select exactly the activation modules that follow these layers;
+            what follows the stem counts to the first stage.
     """
 
     name: str
     keys: tuple[str, ...]
     layers: tuple[str, ...]
     inputs: int
+    activations: tuple[str, ...] = ()
 
     @property
     def is_stage(self) -> bool:
@@ -55,11 +58,32 @@ def layer_groups(profile: NetworkProfile) -> tuple[LayerGroup, ...]:
     stages = units if many else _thirds(units, layers)
     named = [(f"stage{number}", tuple(stage)) for number, stage in enumerate(stages, start=1)]
     ends = [(STEM, (stem,) if stem else ()), *named, (HEAD, (head,) if head else ())]
+    activations = _activations(profile, ends)
+    modules = tuple(module for found in activations.values() for module in found)
     return tuple(
-        LayerGroup(name, _keys(members, names), members, min(_inputs(layers[member]) for member in members))
+        LayerGroup(
+            name,
+            _keys(members, names),
+            members,
+            min(_inputs(layers[member]) for member in members),
+            _keys(activations[name], modules),
+        )
         for name, members in ends
         if members
     )
+
+
+def _activations(profile: NetworkProfile, groups: Sequence[tuple[str, tuple[str, ...]]]) -> dict[str, list[str]]:
+    """Names of the activation modules of each group, which its layers have run before."""
+    stages = [name for name, members in groups if members and name not in (STEM, HEAD)]
+    owners = {member: name for name, members in groups for member in members}
+    found: dict[str, list[str]] = {name: [] for name, _ in groups}
+    group = STEM
+    for layer in profile.layers:
+        group = owners.get(layer.name, group)
+        if layer.activation is not None and not any(layer.name in modules for modules in found.values()):
+            found[stages[0] if group == STEM and stages else group].append(layer.name)
+    return found
 
 
 def _units(body: Sequence[str], names: Sequence[str]) -> list[list[str]]:

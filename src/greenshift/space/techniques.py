@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from ConfigSpace import (
     Categorical,
@@ -11,6 +11,7 @@ from ConfigSpace import (
     EqualsCondition,
     Float,
     NotEqualsCondition,
+    OrConjunction,
 )
 from ConfigSpace.hyperparameters import (
     CategoricalHyperparameter,
@@ -92,17 +93,24 @@ def _prune(values: Values, scope: Scope, design: Design) -> Design:  # noqa: ARG
 def _add_activation(space: ConfigurationSpace, scope: Scope) -> None:
     own = str(scope.forms.activation)
     meta: Meta = {"technique": "activation"}
-    function = Categorical("activation", [own, *(name for name in ACTIVATIONS if name != own)], meta=meta)
+    choices = [own, *(name for name in ACTIVATIONS if name != own)]
+    functions = [Categorical(f"activation_{stage}", choices, meta=meta) for stage in scope.forms.activated]
     scales = Categorical("activation_scales", ["fixed", "trained"], meta=meta)
-    space.add(function, scales)
-    space.add(NotEqualsCondition(scales, function, own))
+    space.add(*functions, scales)
+    others = [NotEqualsCondition(scales, function, own) for function in functions]
+    space.add(others[0] if len(others) == 1 else OrConjunction(*others))
 
 
 def _activate(values: Values, scope: Scope, design: Design) -> Design:
-    if values["activation"] == scope.forms.activation:
-        return design
-    function = Activation(values["activation"], trained=values["activation_scales"] == "trained")
-    return dataclasses.replace(design, activations=(("*", function),))
+    names: dict[str, Any] = {stage: values[f"activation_{stage}"] for stage in scope.forms.activated}
+    own: Any = scope.forms.activation
+    trained = values.get("activation_scales") == "trained"
+    groups = [group for group in scope.groups_of(*form_of(values)) if group.activations]
+    chosen = [(group.activations, names.get(group.name, own)) for group in groups]
+    if len({name for _, name in chosen}) == 1:
+        chosen = [(("*",), chosen[0][1])]
+    functions = ((key, Activation(name, trained)) for keys, name in chosen if name != own for key in keys)
+    return dataclasses.replace(design, activations=tuple(functions))
 
 
 def _add_distill(space: ConfigurationSpace, scope: Scope) -> None:  # noqa: ARG001 - all techniques are called alike
@@ -182,7 +190,7 @@ _TECHNIQUES = (
     ),
     Technique(
         "activation",
-        "another activation function throughout, its scales fixed or trained",
+        "another activation function for each stage, their scales fixed or trained",
         ("Loni et al., Learning Activation Functions for Sparse Neural Networks (SAFS), AutoML 2023",),
         _add_activation,
         _activate,
@@ -230,8 +238,9 @@ def parameters(name: str) -> dict[str, str]:
         name: Name of the technique.
     """
     technique = TECHNIQUES[name]
-    groups = (LayerGroup("GROUP", (), (), 1),)
-    scope = Scope(groups, (name,), technique.schemes or ("float",), PATTERNS, EVERY_FORM)
+    groups = (LayerGroup("GROUP", (), (), 1, ("*",)),)
+    forms = dataclasses.replace(EVERY_FORM, groups={(1.0, BLOCKS[0]): groups})
+    scope = Scope(groups, (name,), technique.schemes or ("float",), PATTERNS, forms)
     space = ConfigurationSpace()
     add_schemes(space, scope)
     if technique.add is not None:

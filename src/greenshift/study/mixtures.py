@@ -94,6 +94,6 @@ def _rated(
     if not set(found) - {None}:
         raise InputError(
             f"the sensitivity table tells nothing of group {group.name} ({', '.join(group.keys)}) under a "
-            "scheme of this space; measure its layers with int8, power_of_two4 or others that are searched"
+            "scheme of this space; measure its layers with int8, poweroftwo4 or others that are searched"
         )
     return found
