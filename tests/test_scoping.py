@@ -133,6 +133,14 @@ def test_a_network_without_what_a_technique_changes():
     assert not scope("lenet5", "fashion-mnist").forms.depths
 
 
+def test_weights_to_start_from_have_to_fit_smaller_images():
+    assert scope("lenet5", "fashion-mnist").forms.pixels
+    started = scope("lenet5", "fashion-mnist", init="w.safetensors")
+    assert started.forms.pixels == {}
+    assert "resolution (init has weights for images of the data's own size only)" in started.left_out["compact"]
+    assert scope("resnet20", "fashion-mnist", init="w.safetensors").forms.pixels
+
+
 def test_lenet_offers_the_shares_that_it_can_lose():
     assert scope("lenet5", "fashion-mnist").forms.channels == (0.25, 0.5)
 

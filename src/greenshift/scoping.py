@@ -133,7 +133,8 @@ def study_scope(config: StudyConfig, profile_of: ProfileOf, target: Target) -> S
         if name not in left_out and not TECHNIQUES[name].schemes:
             _sort_out(name, judge(name, target), named=name in config.techniques, left_out=left_out, idle=idle)
     schemes = _schemes(config, asked, target, left_out, idle)
-    forms, without = find_forms(profile_of, config.model, _wanted(config, asked, left_out))
+    wanted = _wanted(config, asked, left_out)
+    forms, without = find_forms(profile_of, config.model, wanted, pretrained=config.init is not None)
     left_out |= without
     patterns: tuple[str, ...] = ()
     if "prune" in asked and "prune" not in left_out:

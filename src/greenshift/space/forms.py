@@ -57,7 +57,9 @@ def channel_pruning(share: float) -> Pruning:
     return Pruning(share, "channels", "one-shot", keep_first=True, keep_last=True)
 
 
-def find_forms(profile_of: ProfileOf, backbone: str, wanted: Collection[str]) -> tuple[Forms, dict[str, str]]:
+def find_forms(
+    profile_of: ProfileOf, backbone: str, wanted: Collection[str], *, pretrained: bool = False
+) -> tuple[Forms, dict[str, str]]:
     """Return what can be chosen of a backbone, and why something that was wanted cannot be, by its name.
 
     A form is offered if the network can be built in it, if it is another network than the forms before, and if its
@@ -67,6 +69,7 @@ def find_forms(profile_of: ProfileOf, backbone: str, wanted: Collection[str]) ->
         profile_of: Profiles a design on the study's images.
         backbone: Model name.
         wanted: Some of `width`, `depth`, `blocks`, `resolution`, `channels` and `activation`.
+        pretrained: Whether trainings start from the whole network's weights, which have to fit smaller images too.
     """
     probe = _Probe(profile_of, backbone)
     whole = probe.whole
@@ -74,7 +77,7 @@ def find_forms(profile_of: ProfileOf, backbone: str, wanted: Collection[str]) ->
     widths = WIDTHS if "width" in wanted and probe.offered("width", least) else ()
     blocks = _blocks(probe) if "blocks" in wanted else ()
     depths = _depths(probe, blocks) if "depth" in wanted else ()
-    pixels = _pixels(probe, depths) if "resolution" in wanted else {}
+    pixels = _pixels(probe, depths, pretrained=pretrained) if "resolution" in wanted else {}
     channels = _channels(probe, pixels) if "channels" in wanted else ()
     activation = None
     swapped = {1.0: [replace(whole, activations=(("*", Activation("tanh")),))]}
@@ -143,8 +146,8 @@ def _depths(probe: _Probe, blocks: tuple[BlockName, ...]) -> tuple[float, ...]:
     return (*found, 1.0) if found else ()
 
 
-def _pixels(probe: _Probe, depths: tuple[float, ...]) -> dict[float, int | None]:
-    """Sizes at which the network has the layers that it has at the data's own."""
+def _pixels(probe: _Probe, depths: tuple[float, ...], *, pretrained: bool) -> dict[float, int | None]:
+    """Sizes at which the network has the layers that it has at the data's own, of the same size if `pretrained`."""
     size = probe.profile_of(probe.whole).input_shape[-1]
     pixels = {step: round(step * size) for step in RESOLUTIONS[:-1]}
     least = dict.fromkeys([1.0, *depths[:1]])
@@ -152,10 +155,11 @@ def _pixels(probe: _Probe, depths: tuple[float, ...]) -> dict[float, int | None]
         step: [replace(probe.whole, resolution=side, depth=depth) for depth in least] for step, side in pixels.items()
     }
     found = probe.offered("resolution", forms)
-    layers = _layers(probe.profile_of(probe.whole))
-    kept = [step for step in found if _layers(probe.profile_of(forms[step][0])) == layers]
+    layers = _layers(probe.profile_of(probe.whole), sized=pretrained)
+    kept = [step for step in found if _layers(probe.profile_of(forms[step][0]), sized=pretrained) == layers]
     if found and not kept:
-        probe.left_out["resolution"] = "smaller images would take other layers"
+        own_size = "init has weights for images of the data's own size only"
+        probe.left_out["resolution"] = own_size if pretrained else "smaller images would take other layers"
     return {**{step: pixels[step] for step in kept}, 1.0: None} if kept else {}
 
 
@@ -168,5 +172,5 @@ def _channels(probe: _Probe, pixels: Mapping[float, int | None]) -> tuple[float,
     return probe.offered("channels", forms)
 
 
-def _layers(profile: NetworkProfile) -> list[str]:
-    return [layer.name for layer in profile.layers if layer.weights]
+def _layers(profile: NetworkProfile, *, sized: bool) -> list[tuple[str, int]]:
+    return [(layer.name, layer.weights if sized else 0) for layer in profile.layers if layer.weights]
