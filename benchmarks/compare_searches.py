@@ -5,8 +5,8 @@ it was. Prints JSON: per run the final hypervolume and front, per contender the 
 of the budget, with spread. With `--techniques` the contenders are the full space (`full`) and the full space
 narrowed to one technique each, all searched by the default optimizer.
 
-    python benchmarks/compare_optimizers.py --out docs/results/fashion-mnist-resnet20 --budget 2.4kJ
-    python benchmarks/compare_optimizers.py --out docs/results/techniques --techniques full,shift,uniform,prune
+    python benchmarks/compare_searches.py --out docs/results/fashion-mnist-resnet20 --budget 2.4kJ
+    python benchmarks/compare_searches.py --out docs/results/techniques --techniques full,shift,uniform,prune
 """
 
 import argparse
