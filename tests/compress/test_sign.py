@@ -34,10 +34,33 @@ def test_the_approximation_integrates_to_the_whole_step():
     assert float(torch.trapezoid(x.grad, x.detach())) == pytest.approx(2, rel=1e-6)
 
 
-def test_no_state_and_no_change_at_evaluation():
+def test_signed_inputs_have_the_threshold_zero():
     sign = Sign("approx")
-    assert not sign.state_dict()
     assert torch.equal(sign.train()(X), sign.eval()(X))
+    assert sign.threshold == 0
+    sign.fit(X.min(), X.max(), X.abs().mean())
+    assert sign.threshold == 0
+
+
+@pytest.mark.parametrize("gradient", ["approx", "clipped"])
+def test_inputs_that_are_never_negative_are_told_apart_at_their_mean(gradient):
+    """Behind a ReLU every sign would be 1."""
+    sign = Sign(gradient)
+    first, then = (torch.rand(1000, generator=torch.Generator().manual_seed(seed)) * (seed + 1) for seed in (0, 1))
+    sign.train()(first)
+    assert float(sign.threshold) == pytest.approx(float(first.mean()))
+    sign(then)
+    after = 0.95 * float(first.mean()) + 0.05 * float(then.mean())
+    assert float(sign.threshold) == pytest.approx(after)
+    x = (X + after).requires_grad_()
+    signs = sign.eval()(x)
+    signs.sum().backward()
+    assert signs[[0, 1, 2, 5, 6, 7]].tolist() == [-1, -1, -1, 1, 1, 1]
+    inside = [2, 3, 4, 5]
+    assert x.grad[inside].tolist() == pytest.approx([SLOPES[gradient][index] for index in inside], abs=1e-5)
+    assert float(sign.threshold) == pytest.approx(after), "evaluation moves nothing"
+    sign.fit(then.min(), then.max(), then.abs().mean())
+    assert float(sign.threshold) == pytest.approx(float(then.mean()))
 
 
 def convolution(inputs=64):
@@ -74,3 +97,12 @@ def test_an_epoch_on_digits_lowers_the_loss(scheme):
     design = Design("birealnet20", 0.5, schemes=(("layer*", scheme),), recipe=recipe)
     _, _, curve = train_design(design, DataChoice("digits", train_limit=400), epochs=2, seed=0)
     assert curve[1].train_loss < 0.8 * curve[0].train_loss
+
+
+def test_a_network_of_relus_learns_with_signs():
+    """Were the threshold 0, its inner layers would see the same input for every image."""
+    recipe = Recipe(epochs=3, batch_size=32, optimization=Optimization("Adam", 0.005))
+    schemes = (("1.0", Binary(act_bits=1)), ("3.0", Binary(act_bits=1)))
+    design = Design("tiny_cnn", schemes=schemes, recipe=recipe)
+    _, _, curve = train_design(design, DataChoice("digits"), epochs=3, seed=0)
+    assert curve[-1].val_error < 0.4, "0.9 is chance"

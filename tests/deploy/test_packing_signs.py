@@ -27,6 +27,26 @@ def two_layers():
     return settled(convert(network, {"*": Binary(act_bits=1)}, X)[0], X)
 
 
+def behind_relu():
+    """Signs of what is never negative have a threshold above 0, and two of them read one map."""
+    torch.manual_seed(0)
+
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.relu = nn.Conv2d(3, 8, 3, padding=1), nn.ReLU()
+            self.a, self.b = (nn.Conv2d(8, 4, 3, padding=1, bias=False) for _ in range(2))
+            self.flatten, self.linear = nn.Flatten(), nn.Linear(4 * 64, 5)
+
+        def forward(self, x):
+            y = self.relu(self.first(x))
+            return self.linear(self.flatten(self.a(y) + self.b(y)))
+
+    model = settled(convert(Two(), {"[ab]": Binary(act_bits=1)}, X)[0], X)
+    assert model.a.range.threshold > 0
+    return model
+
+
 def birealnet():
     torch.manual_seed(0)
     network = build_model("birealnet20", num_classes=5, in_channels=3, image_size=8, width=0.25)
@@ -71,7 +91,7 @@ def test_a_map_of_one_sign_in_the_images_still_has_two():
     assert [grid.zero for grid in grids] == [128]
 
 
-@pytest.mark.parametrize(("build", "count"), [(two_layers, 2), (birealnet, 18)])
+@pytest.mark.parametrize(("build", "count"), [(two_layers, 2), (behind_relu, 2), (birealnet, 18)])
 def test_every_runtime_gives_the_simulated_logits(build, count, tmp_path):
     network, report = packed(build(), X)
     check(network)

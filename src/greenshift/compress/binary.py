@@ -59,7 +59,7 @@ class BinaryConv2d(nn.Conv2d):
     def __init__(self, *args: Any, scheme: Binary, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.scheme = scheme
-        self.range = _input_rounding(scheme)
+        self.range = _input_rounding(scheme, self.weight.device)
         _check_fan_in(self)
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name of torch's own layer
@@ -78,7 +78,7 @@ class BinaryLinear(nn.Linear):
     def __init__(self, *args: Any, scheme: Binary, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.scheme = scheme
-        self.range = _input_rounding(scheme)
+        self.range = _input_rounding(scheme, self.weight.device)
         _check_fan_in(self)
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name of torch's own layer
@@ -89,8 +89,8 @@ class BinaryLinear(nn.Linear):
 BinaryLayer = BinaryConv2d | BinaryLinear
 
 
-def _input_rounding(scheme: Binary) -> ActivationRange | Sign:
-    return Sign(scheme.sign_gradient) if scheme.act_bits == 1 else ActivationRange(scheme.act_bits)
+def _input_rounding(scheme: Binary, device: torch.device) -> ActivationRange | Sign:
+    return Sign(scheme.sign_gradient, device) if scheme.act_bits == 1 else ActivationRange(scheme.act_bits)
 
 
 def _check_fan_in(layer: BinaryLayer) -> None:

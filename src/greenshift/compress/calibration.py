@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from greenshift.compress.affine import ActivationRange, input_statistics
 from greenshift.compress.learned import LearnedRange
+from greenshift.compress.sign import Sign
 from greenshift.errors import InputError
 
 Statistics = tuple[Tensor, Tensor, Tensor]
@@ -19,9 +20,9 @@ def calibrate(model: nn.Module, images: Tensor, *, batches: int) -> None:
     Two passes over the images. The first runs with rounded weights and float activations, and sees the inputs
     of each uniform layer: a range becomes the mean over the batches of their smallest and largest value, which
     is what the exponential average of a training (Jacob et al., CVPR 2018, section 3.1) tends to; a learned
-    step starts from the batches' mean magnitude (LSQ: Esser et al., ICLR 2020, section 2.1). The second
-    re-estimates the batch norms behind rounded weights and activations. Weights and learned steps of weights
-    stay as they are.
+    step starts from the batches' mean magnitude (LSQ: Esser et al., ICLR 2020, section 2.1), and so does the
+    threshold of signs where no input is negative. The second re-estimates the batch norms behind rounded weights
+    and activations. Weights and learned steps of weights stay as they are.
 
     Args:
         model: A converted network; its mode is kept.
@@ -81,8 +82,8 @@ def reestimate_batch_norm(model: nn.Module, batches: Iterable[Tensor]) -> None:
         raise InputError("batch norms cannot be re-estimated without a batch; give at least one")
 
 
-def _grids(model: nn.Module) -> list[ActivationRange | LearnedRange]:
-    return [module for module in model.modules() if isinstance(module, ActivationRange | LearnedRange)]
+def _grids(model: nn.Module) -> list[ActivationRange | LearnedRange | Sign]:
+    return [module for module in model.modules() if isinstance(module, ActivationRange | LearnedRange | Sign)]
 
 
 def _norms(model: nn.Module) -> list[nn.BatchNorm1d | nn.BatchNorm2d]:

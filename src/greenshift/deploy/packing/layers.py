@@ -115,7 +115,7 @@ def input_rounding(layer: nn.Conv2d | nn.Linear) -> tuple[str, Function, Clamp] 
             ends = quantise(torch.tensor([-torch.finfo(torch.float32).max / 2, torch.finfo(torch.float32).max / 2]))
         return "", quantise, (float(ends[0]), float(ends[1]))
     if isinstance(quantise, Sign):
-        return "sign", quantise, (-1.0, 1.0)
+        return "" if float(cast(Tensor, quantise.threshold)) else "sign", quantise, (-1.0, 1.0)
     if not isinstance(layer, ShiftConv2d | ShiftLinear):
         return None
     scheme = layer.scheme
