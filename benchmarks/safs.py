@@ -67,15 +67,9 @@ class Experiment:
         trained = values.get("scales") == "trained"
         functions = tuple((m, Activation(values.get(f"act {m}", "relu"), trained)) for m in self.modules)
         settings = {"lr": self.args.lr, **FIXED_RECIPE, **values}
-        optimization = Optimization(
-            settings["optimizer"],
-            settings["lr"],
-            settings["momentum"],
-            settings["weight_decay"],
-            settings["schedule"],
-            0.05,
-            nesterov=settings["optimizer"] == "SGD",
-        )
+        named = {name: settings[name] for name in ("lr", "momentum", "weight_decay", "schedule")}
+        nesterov = settings["optimizer"] == "SGD"
+        optimization = Optimization(settings["optimizer"], **named, warmup=0.05, nesterov=nesterov)
         return Design(
             self.args.model,
             recipe=Recipe(self.args.epochs, self.args.batch, optimization, load_splits(self.data)[0].augment),
