@@ -138,6 +138,29 @@ def test_failures_are_avoided():
     assert late.count("b") < 0.25 * len(late)
 
 
+def test_what_a_failure_cost_does_not_say_what_its_like_will():
+    """A training that diverges at once is cheap; were that believed, the search would go where trainings diverge."""
+    following = []
+    for share in (1e-4, 1.0):
+        optimizer = FreezeThawOptimizer(problem(), Settings(cooling=0.0))
+        proposals = []
+        for _ in range(40):
+            (proposal,) = optimizer.ask(1)
+            proposals.append(proposal)
+            configuration, failed = proposal.configuration, proposal.configuration["lr"] > 0.1
+            values = {"error": error(configuration, proposal.fidelity), **known(configuration)}
+            optimizer.tell(
+                trial=proposal.trial,
+                fidelity=proposal.fidelity,
+                objectives=None if failed else values,
+                cost_s=cost_s(configuration, 0.0, proposal.fidelity) * (share if failed else 1.0),
+                status="failed" if failed else "ok",
+            )
+        following.append(proposals)
+    assert following[0] == following[1]
+    assert any(proposal.configuration["lr"] > 0.1 for proposal in following[0]), "something has failed"
+
+
 def test_what_is_proposed_does_not_depend_on_the_order_of_what_was_told():
     proposals, _ = drive(FreezeThawOptimizer(problem()), 3)
     orders = [proposals, proposals[::-1], sorted(proposals, key=lambda p: p.fidelity)]

@@ -103,7 +103,7 @@ class Model:
         features = self._features(np.array([s.row for s in states]), np.array([s.known for s in states]))
         expenses = [expense for pair in zip(states, features, strict=True) for expense in _expenses(*pair)]
         self._costs: CostModel = fit_costs(expenses, features.shape[1])
-        self.spent_s = sum(expense.cost_s for expense in expenses)
+        self.spent_s = sum(cost_s for state in states for cost_s in state.costs_s.values())
         scaled = self._scaled([o for state in states for o in state.told.values() if o is not None])
         self._reference = quantities.reference(scaled)
         self._front = np.vstack([self._solutions(states), self._expected(states)])
@@ -217,10 +217,11 @@ class Model:
 
 
 def _expenses(state: State, features: Vector) -> list[Expense]:
+    """What a trial's evaluations say of costs; one that failed may have ended early, which says nothing of others."""
     return [
         Expense(features, start, end, state.costs_s[end])
         for start, end in pairwise([0.0, *sorted(state.told)])
-        if state.costs_s[end] > 0
+        if state.costs_s[end] > 0 and state.told[end] is not None
     ]
 
 
