@@ -52,23 +52,25 @@ def test_a_search_begins_with_every_technique_by_itself():
     space = full_space(**EVERYTHING)
     designs = [designed(space, start) for start in space.starts]
     assert all(space.validate(space.complete(start)) == space.complete(start) for start in space.starts)
-    assert len(set(designs)) == len(designs) == len(CHOICES) - 1 + 3
+    assert len(set(designs)) == len(designs) == 1 + len(CHOICES) - 1 + 2
     assert designed(space, {}) not in designs, "the default comes by itself"
-    by_stage = [dict(design.schemes).get("layer2.*") for design in designs[: len(CHOICES) - 1]]
+    assert designs[0].schemes == (("*", Uniform(8, 8)),)
+    of_schemes = designs[1 : len(CHOICES)]
+    by_stage = [dict(design.schemes).get("layer2.*") for design in of_schemes]
     assert by_stage.count(None) == 1, "one of them leaves the stages float"
     assert {type(scheme) for scheme in by_stage} == {Uniform, PowerOfTwo, Ternary, Binary, type(None)}
-    assert all(dict(design.schemes)["conv1"] == Uniform(8, 8) for design in designs[: len(CHOICES) - 1])
-    assert {design.pruning and design.pruning.pattern for design in designs} == {None, "unstructured", "channels"}
-    assert [design.width for design in designs].count(0.5) == 1
+    assert all(dict(design.schemes)["conv1"] == Uniform(8, 8) for design in of_schemes)
+    assert [design.pruning and design.pruning.pattern for design in designs[-2:]] == ["unstructured", "channels"]
+    assert {design.width for design in designs[:-1]} == {0.5}, "in a small network"
+    assert {design.depth for design in designs[:-1]} == {0.33}
+    assert designs[-1].width == 1.0, "channels go from the whole network"
 
 
 def test_what_is_not_searched_does_not_begin():
-    assert full_space(techniques=("compact",)).starts == ({"width": 0.5},)
-    assert full_space(techniques=("uniform",), target="cpu-vnni").starts[-1].keys() == {
-        "scheme_stage1",
-        "scheme_stage2",
-        "scheme_stage3",
-    }
+    small = {"width": 0.5, "depth": 0.33, "resolution_multiplier": 0.5}
+    assert full_space(techniques=("compact",)).starts == (small,)
+    stages = {"scheme_stage1", "scheme_stage2", "scheme_stage3"}
+    assert full_space(techniques=("uniform",), target="cpu-vnni").starts[-1].keys() == stages
 
 
 def test_every_group_has_its_own_scheme():

@@ -20,6 +20,7 @@ from greenshift.space.scope import Scope
 from greenshift.space.techniques import PATTERNS, TECHNIQUES, UNSTRUCTURED, Meta, form_of
 
 _TRAINING: Meta = {"technique": "training"}
+_SMALL_WIDTH = 0.5
 
 
 def add_full(space: ConfigurationSpace, scope: Scope) -> None:
@@ -42,7 +43,8 @@ def single_techniques(space: ConfigurationSpace, scope: Scope) -> list[dict[str,
     """Return what shows each technique alone: every scheme on all stages, and techniques of the whole network.
 
     A mixture that is any good is found from its parts: drawn at random, nearly every configuration has a group that
-    is ruined by its scheme.
+    is ruined by its scheme. They are shown on a small form of the backbone, if there is one: what a technique is worth
+    can be seen there for a fraction of the energy, which would otherwise be spent before the search proper.
 
     Args:
         space: The space with all its hyperparameters.
@@ -51,11 +53,15 @@ def single_techniques(space: ConfigurationSpace, scope: Scope) -> list[dict[str,
     Returns:
         Values that differ from the default, to be completed.
     """
-    found: list[dict[str, Any]] = []
+    forms = scope.forms
+    small = {"width": _SMALL_WIDTH, "depth": min(forms.depths, default=1.0)}
+    small = {"resolution_multiplier": min(forms.pixels, default=1.0), **small}
+    small = {name: value for name, value in small.items() if name in space}
+    alone: list[dict[str, Any]] = [{}] if small else []
     if len(scope.schemes) > 1:
-        found += [{f"scheme_{group.name}": scheme for group in scope.stages} for scheme in scope.schemes[1:]]
-    alone = [values for name in scope.techniques for values in TECHNIQUES[name].alone]
-    return [*found, *(dict(values) for values in alone if all(name in space for name in values))]
+        alone += [{f"scheme_{group.name}": scheme for group in scope.stages} for scheme in scope.schemes[1:]]
+    alone += [dict(values) for name in scope.techniques for values in TECHNIQUES[name].alone]
+    return [{**small, **values} for values in alone if all(name in space for name in values)]
 
 
 def full_design(scope: Scope, values: Mapping[str, Any], backbone: str, recipe: Recipe) -> Design:

@@ -208,7 +208,6 @@ _TECHNIQUES = (
         ("Howard et al., MobileNets, arXiv 1704.04861", "He et al., Deep Residual Learning, CVPR 2016"),
         _add_compact,
         _compact,
-        ({"width": 0.5},),
     ),
     Technique(
         "fuse",
