@@ -60,7 +60,7 @@ class Sign(nn.Module):
         threshold = cast(Tensor, self.threshold)
         if self.training and not x.is_meta:
             with torch.no_grad():
-                # Only where no value is negative is a mean needed, which most networks for signs never are.
+                # Behind a batch norm some input is negative in every batch, and no mean has to be taken.
                 mean = x.detach().float().mean() if bool(x.detach().amin() >= 0) else threshold.new_zeros(())
                 threshold.lerp_(mean, _THRESHOLD_MOMENTUM if bool(threshold > 0) else 1.0)
         return cast(Tensor, _Sign.apply(x, threshold, self.gradient))
