@@ -83,9 +83,9 @@ DESIGNS: dict[str, FineTuning] = {
     "binary-weights": FineTuning(_inner(Binary()), lr=0.05, weight_decay=3e-5),
     # FineTunings from nothing: there is no float checkpoint of this network.
     "binary": FineTuning(
-        _inner(Binary(1), "birealnet20"), lr=0.003, optimizer="Adam", weight_decay=0.0, pretrained=False
+        _inner(Binary(1), "birealnet20"), lr=0.015, optimizer="Adam", weight_decay=0.0, pretrained=False
     ),
-    "binary-plain": FineTuning(_inner(Binary(1)), lr=0.003, optimizer="Adam", weight_decay=0.0, pretrained=False),
+    "binary-plain": FineTuning(_inner(Binary(1)), lr=0.015, optimizer="Adam", weight_decay=0.0, pretrained=False),
     "channels-50": FineTuning(Design("resnet20", pruning=Pruning(0.5, "channels", "one-shot")), lr=0.05),
     "2:4": FineTuning(Design("resnet20", pruning=Pruning(0.5, "2:4", keep_first=True)), lr=0.02),
     "unstructured-90": FineTuning(Design("resnet20", pruning=Pruning(0.9)), lr=0.03),
