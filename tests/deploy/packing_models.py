@@ -66,10 +66,10 @@ def difference(model: nn.Module, network: Network, x: Tensor) -> float:
     return float(np.abs(found - wanted).max() / np.abs(wanted).max())
 
 
-def converted(scheme: Scheme, x: Tensor, seed: int = 0) -> nn.Module:
-    """Two convolutions and a linear layer, one batch norm, all of a scheme."""
+def small(seed: int = 0) -> nn.Module:
+    """Two convolutions and a linear layer, one batch norm."""
     torch.manual_seed(seed)
-    network = nn.Sequential(
+    return nn.Sequential(
         nn.Conv2d(3, 8, 3, padding=1, bias=False),
         nn.BatchNorm2d(8),
         nn.ReLU(),
@@ -78,7 +78,11 @@ def converted(scheme: Scheme, x: Tensor, seed: int = 0) -> nn.Module:
         nn.Flatten(),
         nn.Linear(54, 5),
     )
-    return settled(convert(network, {"*": scheme}, x)[0], x)
+
+
+def converted(scheme: Scheme, x: Tensor, seed: int = 0) -> nn.Module:
+    """The small network, all of a scheme."""
+    return settled(convert(small(seed), {"*": scheme}, x)[0], x)
 
 
 def check_runtimes(network: Network, x: Tensor, file: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from packing_models import difference, images, packed, settled
+from packing_models import difference, images, packed, settled, small
 from torch import nn
 
 from greenshift.compress import convert
@@ -19,19 +19,6 @@ from greenshift.errors import InputError
 from greenshift.schemes import Depth, Scheme, Shift, Uniform
 
 X = images()
-
-
-def small(seed: int = 0) -> nn.Module:
-    torch.manual_seed(seed)
-    return nn.Sequential(
-        nn.Conv2d(3, 8, 3, padding=1, bias=False),
-        nn.BatchNorm2d(8),
-        nn.ReLU(),
-        nn.Conv2d(8, 6, 3, stride=2),
-        nn.ReLU(),
-        nn.Flatten(),
-        nn.Linear(54, 5),
-    )
 
 
 def converted(scheme: Scheme, seed: int = 0) -> nn.Module:
