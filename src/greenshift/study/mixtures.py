@@ -20,7 +20,10 @@ MOST = 8
 
 @dataclass(frozen=True)
 class _Mixture:
-    """Schemes of some groups, and what they are taken to add up to."""
+    """Schemes of some groups, and what they are taken to add up to.
+
+    The cost is that of the whole network, once for every group: the same too much for all mixtures of some groups.
+    """
 
     values: dict[str, Any]
     loss: float
