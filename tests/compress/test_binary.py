@@ -1,4 +1,4 @@
-"""Binary layers: centred signs, their scale, and the clipped straight-through gradient."""
+"""Binary layers: centred signs, their scale, and the straight-through gradient."""
 
 import pytest
 import torch
@@ -54,29 +54,16 @@ def test_the_scale_has_the_least_error_to_the_centred_weights():
     assert error(1.0) < min(error(0.99), error(1.01))
 
 
-def test_the_gradient_is_clipped_at_one_standard_deviation():
-    """The standard deviation is sqrt(3.5): 6 lies outside, and what comes in is centred like the weights."""
+def test_the_gradient_reaches_every_weight():
+    """It comes centred like the weights, to the farthest one too: one that was shut off could never come back."""
     binary = layer().eval()
     binary.range.low.fill_(-2.0)
     binary.range.high.fill_(2.0)
     x = torch.tensor([[1.0, 2.0, -1.0, 0.5]])
     seen = binary.range(x)[0]
     binary(x).backward(torch.tensor([[1.0, 0.0]]))
-    inside = seen * torch.tensor([0.0, 1.0, 1.0, 0.0])  # distances 2, 1, 0, 3
-    assert torch.allclose(binary.weight.grad[0], inside - inside.mean())
-    assert binary.weight.grad[1].tolist() == [0, 0, 0, 0]
-
-
-def test_weights_at_the_bound_still_learn():
-    """Two weights always lie exactly one standard deviation from their mean."""
-    binary = layer(torch.tensor([[0.25, -0.75]])).eval()
-    binary.range.low.fill_(-1.0)
-    binary.range.high.fill_(1.0)
-    x = torch.tensor([[1.0, -1.0]])
-    binary(x).backward(torch.ones(1, 1))
-    seen = binary.range(x)[0]
     assert torch.allclose(binary.weight.grad[0], seen - seen.mean())
-    assert bool((binary.weight.grad != 0).all())
+    assert binary.weight.grad[1].tolist() == [0, 0, 0, 0]
 
 
 def test_one_weight_per_output_is_refused():

@@ -2,9 +2,9 @@
 
 The latent weights of an output channel are centred on their mean, so that their signs carry the most information
 (Qin et al., IR-Net, CVPR 2020); a is the mean magnitude of what was centred, which has the least squared error
-(Rastegari et al., XNOR-Net, ECCV 2016). The gradient passes straight through the sign where the centred weight is
-within one standard deviation of its channel: the bound |w| <= 1 of Hubara et al. (NIPS 2016), on weights in IR-Net's
-normalisation (w - mean) / std. Mean and standard deviation follow the latent weights; a gets no gradient of its own.
+(Rastegari et al., XNOR-Net, ECCV 2016). The gradient passes straight through the sign, whatever the weight: a weight
+that a bound shut off could never come back, as nothing holds it inside (Hubara et al., NIPS 2016, clip both). The mean
+follows the latent weights; a gets no gradient of its own.
 
 Activations may be signs too (`greenshift.compress.sign`). Such sums are whole multiples of a, so that matrix products
 in bfloat16, which accumulate in float32, are exact but for the rounding of a and of what comes out.
@@ -26,15 +26,12 @@ class _Signs(torch.autograd.Function):
     """Signs of centred weights times their scale; zero counts as positive."""
 
     @staticmethod
-    def forward(ctx: Any, centred: Tensor, scale: Tensor) -> Tensor:
-        squares = centred.square()
-        ctx.save_for_backward(squares <= along_outputs(squares.flatten(1).mean(1), centred))
+    def forward(ctx: Any, centred: Tensor, scale: Tensor) -> Tensor:  # noqa: ARG004
         return _signs(centred) * along_outputs(scale, centred)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        (inside,) = ctx.saved_tensors
-        return grads[0] * inside, None
+    def backward(ctx: Any, *grads: Any) -> Any:  # noqa: ARG004
+        return grads[0], None
 
 
 def _centred(weight: Tensor) -> Tensor:
