@@ -56,7 +56,7 @@ prunings = st.one_of(
     st.builds(
         Pruning,
         sparsity=st.floats(0.01, 0.99),
-        schedule=st.sampled_from(["one-shot", "gradual", "feedback"]),
+        schedule=st.sampled_from(["one-shot", "gradual"]),
         keep_first=st.booleans(),
         keep_last=st.booleans(),
         scope=st.sampled_from(["global", "layer"]),

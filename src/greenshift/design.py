@@ -124,9 +124,7 @@ class Pruning:
             multiply-accumulates that go at least (`compress.channels`).
         schedule: `one-shot` prunes before the first step; `gradual` over the first half of
             `Recipe.epochs` by the cubic schedule of Zhu and Gupta (arXiv 1710.01878, equation 1), so
-            that a training that ends before has not reached the sparsity; `feedback` likewise, but removed
-            weights go on learning and change places with others up to the last step (Lin et al., "Dynamic
-            Model Pruning with Feedback", ICLR 2020). Channels go one-shot.
+            that a training that ends before has not reached the sparsity. Channels go one-shot.
         keep_first: Leave the first convolution whole.
         keep_last: Leave the last linear layer whole.
         scope: Whether unstructured pruning ranks the weights of all layers together (`global`) or takes the
@@ -135,7 +133,7 @@ class Pruning:
 
     sparsity: float
     pattern: str = "unstructured"
-    schedule: Literal["one-shot", "gradual", "feedback"] = "gradual"
+    schedule: Literal["one-shot", "gradual"] = "gradual"
     keep_first: bool = False
     keep_last: bool = False
     scope: Literal["global", "layer"] = "global"
@@ -144,8 +142,8 @@ class Pruning:
         """Check the values."""
         if not 0 < self.sparsity < 1:
             raise InputError(f"pruning: sparsity must be above 0 and below 1, not {self.sparsity}")
-        if self.schedule not in ("one-shot", "gradual", "feedback"):
-            raise InputError(f"pruning: schedule is 'one-shot', 'gradual' or 'feedback', not '{self.schedule}'")
+        if self.schedule not in ("one-shot", "gradual"):
+            raise InputError(f"pruning: schedule is 'one-shot' or 'gradual', not '{self.schedule}'")
         if self.scope not in ("global", "layer"):
             raise InputError(f"pruning: scope is 'global' or 'layer', not '{self.scope}'")
         if self.pattern == "channels" and self.schedule != "one-shot":

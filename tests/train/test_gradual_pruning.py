@@ -4,11 +4,9 @@ import dataclasses
 
 import pytest
 import torch
-from torch import nn
 
 from greenshift.artifacts import load_artifact, save_artifact
 from greenshift.compress import profile, sparsity_of
-from greenshift.compress.prune import prune, recall_removed, remember_removed
 from greenshift.data import load_dataset
 from greenshift.design import Design, Optimization, Pruning, Recipe
 from greenshift.errors import InputError
@@ -17,13 +15,11 @@ from greenshift.records import DataChoice
 from greenshift.schemes import Depth, Shift, Uniform
 from greenshift.targets import cost, load_target
 from greenshift.train import train
-from greenshift.train.optimizers import build_optimizer
 
 DIGITS = DataChoice("digits", train_limit=200)
 RECIPE = Recipe(4, 32, Optimization("SGD", 0.05, 0.9, 1e-4, "cosine"))
 DESIGN = Design("tiny_cnn", schemes=((Depth(99), Shift("Q", 4, 8, 8)),), recipe=RECIPE, pruning=Pruning(0.8))
 PATTERN = Pruning(0.5, "2:4", keep_first=True)
-FEEDBACK = Pruning(0.6, schedule="feedback")
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +34,7 @@ def share(model):
 
 def designs():
     for scheme in (None, Shift("Q", 4, 8, 8), Shift("PS", 5, 8, 8), Uniform()):
-        for pruning in (Pruning(0.8), PATTERN, Pruning(0.6, schedule="one-shot"), FEEDBACK):
+        for pruning in (Pruning(0.8), PATTERN, Pruning(0.6, schedule="one-shot")):
             schemes = () if scheme is None else ((Depth(99), scheme),)
             yield dataclasses.replace(DESIGN, schemes=schemes, pruning=pruning)
 
@@ -67,48 +63,7 @@ def test_the_share_grows_over_the_first_half_and_stays():
     assert all(torch.equal(one, other) for one, other in zip(masks[1], masks[2], strict=True))
 
 
-def test_with_feedback_removed_weights_change_places_with_others():
-    """In the last quarter of a training too, when the share stays the same; without, they never come back."""
-    came_back = {}
-    for schedule in ("gradual", "feedback"):
-        design = dataclasses.replace(DESIGN, schemes=(), pruning=Pruning(0.8, schedule=schedule))
-        before, after = (
-            [
-                m
-                for n, m in train_design(design, DIGITS, epochs=epochs, seed=0)[0].state_dict().items()
-                if n.endswith("pruning_mask")
-            ]
-            for epochs in (3, 4)
-        )
-        came_back[schedule] = sum(int((~one & other).sum()) for one, other in zip(before, after, strict=True))
-        assert sum(int(mask.sum()) for mask in before) == sum(int(mask.sum()) for mask in after)
-    assert came_back["gradual"] == 0 < came_back["feedback"]
-
-
-@pytest.mark.parametrize("optimizer", ["SGD", "Adam", "Ranger"])
-def test_a_step_with_feedback_is_a_step_of_the_dense_weights(optimizer):
-    """Removed weights learn by the gradient at their zero, and go on from the value that they had."""
-    layer = nn.Linear(4, 1, bias=False)
-    pruning = Pruning(0.5, schedule="feedback")
-    with torch.no_grad():
-        layer.weight.copy_(torch.tensor([[1.0, 0.5, 0.4, 2.0]]))
-    dense = nn.Linear(4, 1, bias=False)
-    dense.load_state_dict(layer.state_dict())
-    prune(layer, pruning, 0.0)
-    both = [build_optimizer(model, Optimization(optimizer, 0.1, 0.9)) for model in (layer, dense)]
-    for _ in range(3):
-        recall_removed(layer, both[0].state)
-        layer.weight.grad = dense.weight.grad = torch.tensor([[0.5, -2.0, 0.0, 0.1]])
-        for one in both:
-            one.step()
-        remember_removed(layer, both[0].state)
-        prune(layer, pruning, 1.0)
-        assert int((layer.weight == 0).sum()) == 2
-    recall_removed(layer, both[0].state)
-    assert torch.equal(layer.weight, dense.weight)
-
-
-@pytest.mark.parametrize("pruning", [Pruning(0.8), PATTERN, Pruning(0.6, schedule="one-shot"), FEEDBACK], ids=str)
+@pytest.mark.parametrize("pruning", [Pruning(0.8), PATTERN, Pruning(0.6, schedule="one-shot")], ids=str)
 def test_a_resumed_pruning_ends_with_the_same_weights(pruning, tmp_path):
     design, file = dataclasses.replace(DESIGN, pruning=pruning), tmp_path / "c.safetensors"
     whole, _, _ = train_design(design, DIGITS, epochs=3, seed=0)

@@ -5,8 +5,8 @@ removed values are set to zero in the parameter that the layer's scheme makes ze
 removed by `greenshift.compress.channels`, which also makes the tensors smaller.
 """
 
-from collections.abc import Iterator, Mapping, MutableMapping
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -18,16 +18,14 @@ from greenshift.errors import InputError
 from greenshift.schemes import Scheme
 
 Layer = nn.Conv2d | nn.Linear
-_HIDDEN = "hidden"  # what removed weights would be, beside an optimizer's state of their parameter
 
 
 def prune(model: nn.Module, pruning: Pruning, fraction_done: float) -> None:
     """Remove the weights that the schedule wants removed by now; call `apply_masks` after every later step.
 
-    Weights that were removed stay so, except under the schedule `feedback`, which chooses among all anew: their
-    values have to be there, as `recall_removed` brings them back. Unstructured pruning ranks the weights of all
-    layers together by their magnitude and removes exactly round(sparsity x weights); it may leave a layer
-    without any, unless its scope is the layer, where each loses exactly that share of its own. N:M ranks the M
+    Weights that were removed stay so. Unstructured pruning ranks the weights of all layers together by their
+    magnitude and removes exactly round(sparsity x weights); it may leave a layer without any, unless its scope
+    is the layer, where each loses exactly that share of its own. N:M ranks the M
     consecutive inputs of one output at one place of the kernel; if M does not divide a layer's inputs, the last
     ones count as a group that is filled up with zeros. While a gradual N:M is under way, groups lose whole
     weights one after another.
@@ -42,9 +40,6 @@ def prune(model: nn.Module, pruning: Pruning, fraction_done: float) -> None:
     """
     add_masks(model, pruning)
     layers = [layer for _, layer in _selected(model, pruning)]
-    if pruning.schedule == "feedback":
-        for layer in layers:
-            _mask(layer).fill_(True)
     ramp = pruning.ramp(fraction_done)
     if pruning.group is None:
         for ranked in [layers] if pruning.scope == "global" else [[layer] for layer in layers]:
@@ -81,41 +76,10 @@ def apply_masks(model: nn.Module) -> None:
         model: Network with any number of pruned layers.
     """
     with torch.no_grad():
-        for layer in _masked(model):
-            # Not a product: that would leave negative zeros, and not-a-numbers where they are.
-            _parameter(layer).masked_fill_(~_mask(layer), 0.0)
-
-
-def recall_removed(model: nn.Module, memory: Mapping[Tensor, Mapping[str, Any]]) -> None:
-    """Give removed weights the values that they had when `remember_removed` was called last.
-
-    Gradients at a zero are as good as elsewhere: a step from here is one of the dense weights along the gradient of
-    the pruned network (Lin et al., "Dynamic Model Pruning with Feedback", ICLR 2020, section 4).
-
-    Args:
-        model: Network with any number of pruned layers.
-        memory: By parameter; where nothing is kept, nothing changes.
-    """
-    for layer in _masked(model):
-        hidden = memory.get(_parameter(layer), {}).get(_HIDDEN)
-        if hidden is not None:
-            with torch.no_grad():
-                _parameter(layer).copy_(torch.where(_mask(layer), _parameter(layer), hidden))
-
-
-def remember_removed(model: nn.Module, memory: MutableMapping[Tensor, Any]) -> None:
-    """Keep the values of the weights of pruned layers, before those that are removed become zero.
-
-    Args:
-        model: Network with any number of pruned layers.
-        memory: By parameter. The state of an optimizer after its first step will do, which a checkpoint keeps.
-    """
-    for layer in _masked(model):
-        memory[_parameter(layer)][_HIDDEN] = _parameter(layer).detach().clone()
-
-
-def _masked(model: nn.Module) -> Iterator[Layer]:
-    return (cast(Layer, layer) for _, layer in weighted_layers(model) if hasattr(layer, MASK))
+        for _, layer in weighted_layers(model):
+            if hasattr(layer, MASK):
+                # Not a product: that would leave negative zeros, and not-a-numbers where they are.
+                _parameter(cast(Layer, layer)).masked_fill_(~_mask(layer), 0.0)
 
 
 def sparsity_of(model: nn.Module) -> dict[str, float]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from greenshift.compress.calibration import calibrate, can_calibrate, reestimate_batch_norm
 from greenshift.compress.power_of_two import refit_windows
-from greenshift.compress.prune import apply_masks, prune, recall_removed, remember_removed
+from greenshift.compress.prune import apply_masks, prune
 from greenshift.compress.shift import add_shift_decay
 from greenshift.data import Dataset, ImageSet, batches, evaluation_batches, normalise
 from greenshift.design import Pruning, Recipe
@@ -157,26 +157,19 @@ def _train_epoch(
             raise DivergedError(reason, curve)
         loss.backward()
         add_shift_decay(model, recipe.optimization.weight_decay)
-        _step(model, optimizer, training, epoch, (step, steps))
+        optimizer.step()
+        _prune_after(model, training, epoch, step, steps)
         total_loss += value * len(labels)
         wrong += int((logits.argmax(1) != labels).sum())
         seen += len(labels)
     return total_loss / seen, wrong / seen, lr
 
 
-def _step(
-    model: nn.Module, optimizer: torch.optim.Optimizer, training: Training, epoch: int, place: tuple[int, int]
-) -> None:
-    """Step, undo what the optimizer did to removed weights, and remove more where the schedule says so."""
-    pruning, done, steps = training.pruning, place[0] + 1, place[1]
-    feedback = pruning is not None and pruning.schedule == "feedback"
-    if feedback:
-        recall_removed(model, optimizer.state)
-    optimizer.step()
-    if feedback:
-        remember_removed(model, optimizer.state)
-    if pruning is not None and (done % max(1, steps // _PRUNINGS_PER_EPOCH) == 0 or done == steps):
-        prune(model, pruning, (epoch + done / steps) / training.recipe.epochs)
+def _prune_after(model: nn.Module, training: Training, epoch: int, step: int, steps: int) -> None:
+    """Undo what the optimizer did to removed weights, and remove more where the schedule says so."""
+    done = step + 1
+    if training.pruning is not None and (done % max(1, steps // _PRUNINGS_PER_EPOCH) == 0 or done == steps):
+        prune(model, training.pruning, (epoch + done / steps) / training.recipe.epochs)
     apply_masks(model)
 
 
