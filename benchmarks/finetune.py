@@ -54,7 +54,7 @@ def run(name: str, seed: int, args: argparse.Namespace, teacher: nn.Module | Non
     data = DataChoice("cifar10", args.data_dir, seed=seed)
     dataset, splits = load_splits(data)
     point, _, scratch = name.partition("-")
-    resume = args.out.with_name(f"{name}-{seed}.safetensors")
+    resume = args.out.with_name(f"{args.out.stem}-{name}-{seed}.safetensors")  # not that of a run beside it
     if scratch and point in PAPER:
         chosen, start, teacher = PAPER[point](), None, None
         epochs = min(args.scratch_epochs or chosen.recipe.epochs, chosen.recipe.epochs)

@@ -89,4 +89,5 @@ DESIGNS: dict[str, FineTuning] = {
     "channels-50": FineTuning(Design("resnet20", pruning=Pruning(0.5, "channels", "one-shot")), lr=0.05),
     "2:4": FineTuning(Design("resnet20", pruning=Pruning(0.5, "2:4", keep_first=True)), lr=0.02),
     "unstructured-90": FineTuning(Design("resnet20", pruning=Pruning(0.9)), lr=0.03),
+    "unstructured-90-one-shot": FineTuning(Design("resnet20", pruning=Pruning(0.9, schedule="one-shot")), lr=0.1),
 }
