@@ -50,15 +50,6 @@ def test_it_repeats_itself_and_leaves_the_network_alone(network, table):
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
-def test_scores_add_up_and_float_layers_cost_nothing(table):
-    known = {(row.layers, row.scheme): row.loss_increase for row in table.rows}
-    first, last = table.rows[0].layers, table.rows[-1].layers
-    assert table.loss_increase({}) == 0
-    assert table.loss_increase({first: INT8, last: INT2}) == pytest.approx(known[first, INT8] + known[last, INT2])
-    with pytest.raises(InputError, match="is not in the table; measure it first"):
-        table.loss_increase({first: Ternary()})
-
-
 def test_a_group_is_one_row(network):
     found = measure_sensitivity(network, DIGITS, [INT2], layers=["*", Depth(1)], images=200, batches=2)
     assert [row.layers for row in found.rows] == ["*", "@output:1"]

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,24 +45,6 @@ class SensitivityTable:
     float_loss: float
     images: int
     rows: tuple[Sensitivity, ...]
-
-    def loss_increase(self, schemes: Mapping[str, Scheme]) -> float:
-        """Return the sum of what single layers lose, in nat: a score by which mixtures are ranked, not a forecast.
-
-        What layers lose together is taken for the sum of what each loses by itself, as HAWQ-V2 does (Dong et al.,
-        NeurIPS 2020); there the terms are second-order estimates, here they are measured.
-
-        Args:
-            schemes: Scheme by layer or group, as the rows name it; what is left out stays float.
-
-        Raises:
-            InputError: If a pair of the two is not in the table.
-        """
-        known = {(row.layers, row.scheme): row.loss_increase for row in self.rows}
-        for pair in schemes.items():
-            if pair not in known:
-                raise InputError(f"sensitivity: {pair[1]} on {pair[0]} is not in the table; measure it first")
-        return math.fsum(known[pair] for pair in schemes.items())
 
     def to_json(self) -> dict[str, Any]:
         """Return the table as a JSON object."""

@@ -5,9 +5,7 @@ from collections.abc import Iterator
 
 from greenshift.optimize.problem import Key
 from greenshift.optimize.ranking import best
-from greenshift.optimize.trials import Trials
-
-Slot = tuple[Key, float | None]
+from greenshift.optimize.trials import Slot, Trials
 
 
 def bracket_sizes(eta: int, rung_count: int) -> list[list[int]]:

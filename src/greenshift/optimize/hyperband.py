@@ -6,18 +6,17 @@ et al., "Multi-objective Asynchronous Successive Halving" (arXiv 2106.12639) fou
 whole front beat scalarisation.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
-from greenshift.optimize.brackets import Bracket, Slot, bracket_sizes
+from greenshift.optimize.brackets import Bracket, bracket_sizes
 from greenshift.optimize.draws import distinct_draws
 from greenshift.optimize.fidelity import rungs
 from greenshift.optimize.problem import Key, Problem
-from greenshift.optimize.protocol import Proposal, Status
-from greenshift.optimize.trials import Trials
+from greenshift.optimize.stepwise import StepwiseOptimizer
+from greenshift.optimize.trials import Slot
 
 
-class HyperbandOptimizer:
+class HyperbandOptimizer(StepwiseOptimizer):
     """Goes through the brackets again and again, with new random configurations each time.
 
     A rung is decided when all its evaluations are told. Until then the next bracket goes on, so that workers
@@ -32,38 +31,14 @@ class HyperbandOptimizer:
 
     def __init__(self, problem: Problem) -> None:
         """Set up the brackets and the sequence of draws for `problem.seed`."""
+        super().__init__(problem)
         fidelity = problem.fidelity
         self._rungs: tuple[float | None, ...] = (None,) if fidelity is None else rungs(fidelity)
         self._sizes = bracket_sizes(1 if fidelity is None else fidelity.eta, len(self._rungs))
-        self._trials = Trials(problem)
         self._drawn: list[Key] = []
         self._draws = self._draw(distinct_draws(problem))
         self._open: list[Bracket] = []
         self._opened = 0
-
-    def ask(self, n: int = 1) -> list[Proposal]:
-        """Return up to `n` new proposals; fewer if a finite space has been evaluated or is being so."""
-        proposals: list[Proposal] = []
-        while len(proposals) < n and (slot := self._next_slot()) is not None:
-            proposals.append(self._trials.propose(*slot))
-        return proposals
-
-    def tell(
-        self,
-        *,
-        trial: int,
-        fidelity: float | None,
-        objectives: Mapping[str, float] | None,
-        cost_s: float,  # noqa: ARG002 - the protocol's argument; Hyperband counts fidelity
-        status: Status = "ok",
-        configuration: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Report one finished evaluation; one that is told twice counts once.
-
-        Raises:
-            InputError: See `Trials.tell`.
-        """
-        self._trials.tell(trial, fidelity, objectives, status, configuration)
 
     def _next_slot(self) -> Slot | None:
         for bracket in self._open:

@@ -9,7 +9,6 @@ one gene and swap two.
 import copy
 import itertools
 from collections import deque
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -19,15 +18,15 @@ from ConfigSpace.util import get_one_exchange_neighbourhood
 
 from greenshift.optimize.draws import distinct_draws
 from greenshift.optimize.problem import Key, Problem, configuration_key
-from greenshift.optimize.protocol import Proposal, Status
-from greenshift.optimize.trials import Trials
+from greenshift.optimize.stepwise import StepwiseOptimizer
+from greenshift.optimize.trials import Slot
 
 _HISTORY = 3
 _MOVES = 10
 _WORST = (float("inf"),)
 
 
-class LahcOptimizer:
+class LahcOptimizer(StepwiseOptimizer):
     """Climbs on the first objective, the others break ties; always at full fidelity.
 
     It starts from the best configuration of the warm start, or from one drawn at random. A move changes one
@@ -43,10 +42,10 @@ class LahcOptimizer:
 
     def __init__(self, problem: Problem) -> None:
         """Set up the moves and the sequence of draws for `problem.seed` on a copy of the space."""
+        super().__init__(problem)
         self._space = copy.deepcopy(problem.space)
         self._seed = problem.seed
         self._full = None if problem.fidelity is None else float(problem.fidelity.maximum)
-        self._trials = Trials(problem)
         self._draws = distinct_draws(problem)
         self._starts = max(1, len(problem.warm_start))
         self._made: set[Key] = set()
@@ -56,29 +55,9 @@ class LahcOptimizer:
         self._cost: tuple[float, ...] = _WORST
         self._history: list[tuple[float, ...]] = []
 
-    def ask(self, n: int = 1) -> list[Proposal]:
-        """Return up to `n` new proposals; fewer if a finite space has no more configurations."""
-        proposals: list[Proposal] = []
-        while len(proposals) < n and (key := self._next_key()) is not None:
-            proposals.append(self._trials.propose(key, self._full))
-        return proposals
-
-    def tell(
-        self,
-        *,
-        trial: int,
-        fidelity: float | None,
-        objectives: Mapping[str, float] | None,
-        cost_s: float,  # noqa: ARG002 - the protocol's argument; steps are counted, not seconds
-        status: Status = "ok",
-        configuration: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Report one finished evaluation; one that is told twice counts once.
-
-        Raises:
-            InputError: See `Trials.tell`.
-        """
-        self._trials.tell(trial, fidelity, objectives, status, configuration)
+    def _next_slot(self) -> Slot | None:
+        key = self._next_key()
+        return None if key is None else (key, self._full)
 
     def _next_key(self) -> Key | None:
         """Return the configuration of the next step that was not evaluated yet."""

@@ -1,6 +1,5 @@
 """NSGA-II (Deb et al., IEEE TEC 2002) with pymoo's operators: evolution at full fidelity."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,8 +7,8 @@ import numpy as np
 from greenshift.optimize.draws import distinct_draws
 from greenshift.optimize.nsga2_variation import Member, Variation
 from greenshift.optimize.problem import Key, Problem
-from greenshift.optimize.protocol import Proposal, Status
-from greenshift.optimize.trials import Trials
+from greenshift.optimize.stepwise import StepwiseOptimizer
+from greenshift.optimize.trials import Slot
 
 _PLANNED_TRIALS = 200
 _GENERATIONS = 10
@@ -17,7 +16,7 @@ _SMALLEST, _LARGEST = 8, 50
 _MATINGS = 10
 
 
-class Nsga2Optimizer:
+class Nsga2Optimizer(StepwiseOptimizer):
     """Evolves a population; the first generation is the warm start and what is drawn at random.
 
     A generation has a tenth of the planned trials (200 if that is not given), but from 8 to 50 members. Its
@@ -32,12 +31,12 @@ class Nsga2Optimizer:
 
     def __init__(self, problem: Problem) -> None:
         """Set up the operators and the sequence of draws for `problem.seed`."""
+        super().__init__(problem)
         planned = problem.max_trials or _PLANNED_TRIALS
         self._size = max(_SMALLEST, min(_LARGEST, planned // _GENERATIONS))
         self._due = max(self._size, len(problem.warm_start))
         self._full = None if problem.fidelity is None else float(problem.fidelity.maximum)
         self._seed = problem.seed
-        self._trials = Trials(problem)
         self._variation = Variation(problem.space, len(problem.objectives))
         self._draws = distinct_draws(problem)
         self._born: set[Key] = set()
@@ -47,29 +46,9 @@ class Nsga2Optimizer:
         self._elders: list[Member] = []
         self._parents: Any = None
 
-    def ask(self, n: int = 1) -> list[Proposal]:
-        """Return up to `n` new proposals; fewer if a finite space has no more configurations."""
-        proposals: list[Proposal] = []
-        while len(proposals) < n and (key := self._next_key()) is not None:
-            proposals.append(self._trials.propose(key, self._full))
-        return proposals
-
-    def tell(
-        self,
-        *,
-        trial: int,
-        fidelity: float | None,
-        objectives: Mapping[str, float] | None,
-        cost_s: float,  # noqa: ARG002 - the protocol's argument; evolution counts evaluations
-        status: Status = "ok",
-        configuration: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Report one finished evaluation; one that is told twice counts once.
-
-        Raises:
-            InputError: See `Trials.tell`.
-        """
-        self._trials.tell(trial, fidelity, objectives, status, configuration)
+    def _next_slot(self) -> Slot | None:
+        key = self._next_key()
+        return None if key is None else (key, self._full)
 
     def _next_key(self) -> Key | None:
         while True:

@@ -8,6 +8,7 @@ from greenshift.optimize.fidelity import proposed_fidelity
 from greenshift.optimize.problem import Key, Problem, configuration_key, objective_values, told_configuration
 from greenshift.optimize.protocol import Proposal, Status
 
+Slot = tuple[Key, float | None]  # a configuration and a fidelity, as proposals carry it
 Outcome = tuple[float, ...] | None  # the objectives in order; None for an evaluation that failed
 
 
@@ -25,6 +26,7 @@ class Trials:
         self._next = 0
         self._pending: dict[Key, float | None] = {}
         self._outcomes: dict[Key, dict[float | None, Outcome]] = {}
+        self._costs_s: dict[Slot, float] = {}
 
     def propose(self, key: Key, fidelity: float | None) -> Proposal:
         """Return a proposal for a configuration, which is under way from now on."""
@@ -40,11 +42,9 @@ class Trials:
         objectives: Mapping[str, float] | None,
         status: Status,
         configuration: Mapping[str, Any] | None,
-    ) -> tuple[Key, float | None]:
-        """Keep the outcome of an evaluation; one that is told twice counts once.
-
-        Returns:
-            The configuration and the fidelity as proposals carry it.
+        cost_s: float,
+    ) -> None:
+        """Keep the outcome of an evaluation and what it cost; one that is told twice counts once.
 
         Raises:
             InputError: If the trial is unknown and `configuration` is missing or not in the space, if the
@@ -60,9 +60,9 @@ class Trials:
             self._enter(trial, key)
         key, rung = self._keys[trial], self._rung(fidelity)
         self._outcomes.setdefault(key, {}).setdefault(rung, outcome)
+        self._costs_s.setdefault((key, rung), cost_s)
         if key in self._pending and self._pending[key] == rung:
             del self._pending[key]
-        return key, rung
 
     def configurations(self) -> tuple[Key, ...]:
         """Return the configurations in the order of their trial numbers."""
@@ -71,6 +71,10 @@ class Trials:
     def outcomes(self, key: Key) -> Mapping[float | None, Outcome]:
         """Return what came of a configuration, by fidelity."""
         return self._outcomes.get(key, {})
+
+    def cost_s(self, key: Key, fidelity: float | None) -> float:
+        """Return the seconds that a told evaluation took."""
+        return self._costs_s[key, fidelity]
 
     def pending(self, key: Key) -> tuple[float | None, ...]:
         """Return the fidelity at which a configuration is being evaluated, nothing if it is not."""

@@ -38,9 +38,10 @@ def best_mixtures(
 ) -> tuple[Configuration, ...]:
     """Return mixtures that no other beats in the table's score and in cost, from the cheapest to the dearest.
 
-    Both are taken to add up over the groups (`SensitivityTable.loss_increase` says whose idea that is), so that the
-    best mixtures of all groups are made of the best mixtures of some of them. What the table does not tell of has its
-    default.
+    Both are taken to add up over the groups, so that the best mixtures of all groups are made of the best mixtures of
+    some of them. That what layers lose together is the sum of what each loses by itself is HAWQ-V2's idea (Dong et al.,
+    NeurIPS 2020): a score to rank by, not a forecast; there the terms are second-order estimates, here they are
+    measured. What the table does not tell of has its default.
 
     Args:
         table: What layers lose, by layer or by the key of a group.

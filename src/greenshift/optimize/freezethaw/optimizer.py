@@ -7,14 +7,14 @@ and Adams' (2014, arXiv 1406.3896); that objectives known before training enter 
 see `improvement`.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from greenshift.optimize.brackets import Bracket, Slot
+from greenshift.optimize.brackets import Bracket
 from greenshift.optimize.draws import distinct_draws
 from greenshift.optimize.fidelity import rungs
 from greenshift.optimize.freezethaw.beliefs import Model, State
@@ -23,8 +23,8 @@ from greenshift.optimize.freezethaw.choice import Chooser, on_front
 from greenshift.optimize.freezethaw.encoding import make_encoding
 from greenshift.optimize.freezethaw.quantities import Quantities
 from greenshift.optimize.problem import Key, Problem, configuration_key
-from greenshift.optimize.protocol import Proposal, Status
-from greenshift.optimize.trials import Trials
+from greenshift.optimize.stepwise import StepwiseOptimizer
+from greenshift.optimize.trials import Slot
 
 Vector = NDArray[np.float64]
 
@@ -49,7 +49,7 @@ class Settings:
     prior_trials: int = 10
 
 
-class FreezeThawOptimizer:
+class FreezeThawOptimizer(StepwiseOptimizer):
     """The method behind the ask/tell protocol.
 
     What is proposed depends on the seed, on what was told and on what is under way, not on the order: a search that
@@ -58,43 +58,17 @@ class FreezeThawOptimizer:
 
     def __init__(self, problem: Problem, settings: Settings | None = None) -> None:
         """Set up the search of a problem."""
+        super().__init__(problem)
         self._problem = problem
         self._settings = settings or Settings()
         self._rungs: tuple[float | None, ...] = (None,) if problem.fidelity is None else rungs(problem.fidelity)
         self._quantities = Quantities.of(problem)
         self._encoding = make_encoding(problem.space)
         self._source = Source(problem, self._encoding, self._quantities)
-        self._trials = Trials(problem)
-        self._costs_s: dict[Slot, float] = {}
         self._draws = distinct_draws(problem)
         self._described: dict[Key, Candidates] = {}
         self._opening: tuple[Bracket, Iterator[Key]] | None = None
         self._gain_per_s: float | None = None
-
-    def ask(self, n: int = 1) -> list[Proposal]:
-        """Return up to `n` new proposals; fewer if a finite space has been evaluated or is being so."""
-        proposals: list[Proposal] = []
-        while len(proposals) < n and (slot := self._next_slot()) is not None:
-            proposals.append(self._trials.propose(*slot))
-        return proposals
-
-    def tell(
-        self,
-        *,
-        trial: int,
-        fidelity: float | None,
-        objectives: Mapping[str, float] | None,
-        cost_s: float,
-        status: Status = "ok",
-        configuration: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Report one finished evaluation; one that is told twice counts once.
-
-        Raises:
-            InputError: See `Trials.tell`.
-        """
-        slot = self._trials.tell(trial, fidelity, objectives, status, configuration)
-        self._costs_s.setdefault(slot, cost_s)
 
     def expected_gain_per_s(self) -> float | None:
         """Return the hypervolume per second of cost that the last proposal promised, or None before the model's first.
@@ -127,7 +101,7 @@ class FreezeThawOptimizer:
                     key,
                     self._described[key],
                     told={_number(at): outcome for at, outcome in outcomes.items()},
-                    costs_s={_number(at): self._costs_s[key, at] for at in outcomes},
+                    costs_s={_number(at): self._trials.cost_s(key, at) for at in outcomes},
                     pending=tuple(map(_number, self._trials.pending(key))),
                 )
             )
