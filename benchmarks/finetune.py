@@ -91,6 +91,7 @@ def run(name: str, seed: int, args: argparse.Namespace, teacher: nn.Module | Non
         "macs": profile.macs,
         "size_bytes": profile.size_bytes,
         "train_loss": [round(epoch.train_loss, 4) for epoch in curve],
+        "train_accuracy": [round(1 - epoch.train_error, 4) for epoch in curve],
         "seconds": round(sum(epoch.wall_s for epoch in curve), 1),
         "threads": torch.get_num_threads(),
         "precision": training.compute.precision,
