@@ -125,7 +125,7 @@ def study_scope(config: StudyConfig, profile_of: ProfileOf, target: Target) -> S
         return None
     check_techniques(config.techniques)
     if config.teacher is None and "distill" in config.techniques:
-        raise InputError("techniques: distill needs a teacher; name its file with teacher")
+        raise InputError("techniques: distill needs a teacher; name its file with teacher; that of init will do too")
     asked = [name for name in TECHNIQUES if name in (config.techniques or TECHNIQUES)]
     left_out = {"distill": "no teacher is given"} if config.teacher is None and "distill" in asked else {}
     idle: dict[str, str] = {}
