@@ -74,9 +74,9 @@ def run(name: str, seed: int, args: argparse.Namespace, teacher: nn.Module | Non
     model, training, curve = train_design(
         chosen, data, epochs=epochs, seed=seed, final=True, start=start, checkpoint=resume, teacher=teacher
     )
-    plain = None
+    plain, exact = None, choose_compute("float32")
     if epochs > 0:
-        plain = 1 - error_rate(model, dataset, splits.test, training.compute)
+        plain = 1 - error_rate(model, dataset, splits.test, exact)
         reestimate_normalisation(model, training)
     profile = profile_design(chosen, data)
     resume.unlink(missing_ok=True)
@@ -87,7 +87,7 @@ def run(name: str, seed: int, args: argparse.Namespace, teacher: nn.Module | Non
         "recipe": chosen.to_json()["recipe"],
         "teacher": None if teacher is None else "resnet56",
         "test_accuracy": plain,
-        "test_accuracy_after_bn_reestimation": 1 - error_rate(model, dataset, splits.test, choose_compute("float32")),
+        "test_accuracy_after_bn_reestimation": 1 - error_rate(model, dataset, splits.test, exact),
         "macs": profile.macs,
         "size_bytes": profile.size_bytes,
         "train_loss": [round(epoch.train_loss, 4) for epoch in curve],
