@@ -39,7 +39,7 @@ def recipe_of(tuning: FineTuning, args: argparse.Namespace) -> Recipe:
         nesterov=True,
     )
     distillation = Distillation(args.temperature, args.teacher_weight) if args.teacher_checkpoint else None
-    return Recipe(args.epochs, args.batch, optimization, "crop-flip", args.label_smoothing, distillation)
+    return Recipe(max(1, args.epochs), args.batch, optimization, "crop-flip", args.label_smoothing, distillation)
 
 
 def float_network(backbone: str, checkpoint: Path) -> nn.Module:
@@ -109,7 +109,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--designs", default="Q5,Q4,Q3,PS5,PS4,POS1,POS2,POS1-scratch,POS2-scratch")
     parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=4, help="0 to calibrate only")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--lr", type=float, default=None, help="instead of the design's")
     parser.add_argument("--scratch-epochs", type=int, default=None, help="instead of the paper's 67 and 91")
