@@ -17,21 +17,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from greenshift.compress.affine import SMALLEST_SCALE, ActivationRange, along_outputs
+from greenshift.compress.rounding import straight_through
 from greenshift.compress.sign import Sign
 from greenshift.errors import InputError
 from greenshift.schemes import Binary
-
-
-class _Signs(torch.autograd.Function):
-    """Signs of centred weights times their scale; zero counts as positive."""
-
-    @staticmethod
-    def forward(ctx: Any, centred: Tensor, scale: Tensor) -> Tensor:  # noqa: ARG004
-        return _signs(centred) * along_outputs(scale, centred)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:  # noqa: ARG004
-        return grads[0], None
 
 
 def _centred(weight: Tensor) -> Tensor:
@@ -43,7 +32,7 @@ def _signs(centred: Tensor) -> Tensor:
 
 
 def _scale(centred: Tensor) -> Tensor:
-    return centred.detach().flatten(1).abs().mean(1).clamp_min(SMALLEST_SCALE)
+    return centred.flatten(1).abs().mean(1).clamp_min(SMALLEST_SCALE)
 
 
 class BinaryConv2d(nn.Conv2d):
@@ -101,8 +90,8 @@ def _check_fan_in(layer: BinaryLayer) -> None:
 
 def _binary_weight(layer: BinaryLayer) -> Tensor:
     centred = _centred(layer.weight)
-    weight: Tensor = _Signs.apply(centred, _scale(centred))
-    return weight
+    values = centred.detach()
+    return straight_through(centred, _signs(values) * along_outputs(_scale(values), values))
 
 
 def binary_codes(layer: BinaryLayer) -> tuple[Tensor, Tensor]:

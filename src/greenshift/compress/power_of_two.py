@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from greenshift.compress.affine import ActivationRange, along_outputs
 from greenshift.compress.learned import LearnedRange
+from greenshift.compress.rounding import straight_through
 from greenshift.schemes import PowerOfTwo
 
 _EXPONENT_BITS = 0x7F800000
@@ -83,26 +84,6 @@ def fitted_window(weight: Tensor, scheme: PowerOfTwo) -> Tensor:
     return (largest + offsets[error.argmin(1)]).to(torch.int8)
 
 
-class _Rounded(torch.autograd.Function):
-    """The weights that codes and scales stand for; their gradient goes to the latent weights."""
-
-    @staticmethod
-    def forward(ctx: Any, weight: Tensor, window: Tensor, scheme: PowerOfTwo) -> Tensor:  # noqa: ARG004
-        codes, scale = _codes(weight, window, scheme)
-        return (codes * along_outputs(scale, codes)).to(weight.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:  # noqa: ARG004
-        return grads[0], None, None
-
-
-def _codes(weight: Tensor, window: Tensor, scheme: PowerOfTwo) -> tuple[Tensor, Tensor]:
-    values = weight.detach().float()
-    scale = torch.exp2(window.float() - (scheme.exponents - 1))
-    codes = rounded_magnitudes(values.abs() / along_outputs(scale, values), scheme)
-    return torch.copysign(codes, values), scale
-
-
 class PowerOfTwoConv2d(nn.Conv2d):
     """Convolution on powers of two and uniform integer inputs, built like `torch.nn.Conv2d` plus `scheme`.
 
@@ -152,7 +133,8 @@ def _add_grids(layer: PowerOfTwoLayer) -> None:
 
 def power_of_two_weight(layer: PowerOfTwoLayer) -> Tensor:
     """Return the weight that a layer multiplies by; its gradient passes to the latent weight unchanged."""
-    return cast(Tensor, _Rounded.apply(layer.weight, cast(Tensor, layer.window), layer.scheme))
+    codes, scale = power_of_two_codes(layer)
+    return straight_through(layer.weight, (codes * along_outputs(scale, codes)).to(layer.weight.dtype))
 
 
 def power_of_two_codes(layer: PowerOfTwoLayer) -> tuple[Tensor, Tensor]:
@@ -162,7 +144,10 @@ def power_of_two_codes(layer: PowerOfTwoLayer) -> tuple[Tensor, Tensor]:
         Whole numbers in the weight's shape, of `PowerOfTwo.magnitudes` but for the sign, and scales (outputs,),
         which are powers of two.
     """
-    return _codes(layer.weight, cast(Tensor, layer.window), layer.scheme)
+    values, scheme = layer.weight.detach().float(), layer.scheme
+    scale = torch.exp2(cast(Tensor, layer.window).float() - (scheme.exponents - 1))
+    codes = rounded_magnitudes(values.abs() / along_outputs(scale, values), scheme)
+    return torch.copysign(codes, values), scale
 
 
 def refit_windows(model: nn.Module) -> None:

@@ -28,22 +28,39 @@ def fixed_point_bounds(integer_bits: int, fraction_bits: int) -> tuple[float, fl
     return -(2.0 ** (integer_bits - 1)), 2.0 ** (integer_bits - 1) - 1
 
 
-class _FixedPoint(torch.autograd.Function):
-    """Fixed-point rounding with an identity gradient, clipped values included."""
-
+class _StraightThrough(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, integer_bits: int, fraction_bits: int, original: bool) -> Tensor:  # noqa: ARG004
-        if original and integer_bits == 1:
-            return torch.sign(x) - 1
-        low, high = fixed_point_bounds(integer_bits, fraction_bits)
-        scale = 2.0**fraction_bits
-        # Half precision goes through float32: that is exact, 2^F cannot overflow, and it is 1.6 times faster.
-        scaled = x * scale if x.dtype == torch.float32 else x.float().mul_(scale)
-        return scaled.floor_().mul_(1.0 / scale).clamp_(low, high).to(x.dtype)
+    def forward(ctx: Any, latent: Tensor, rounded: Tensor) -> Tensor:  # noqa: ARG004
+        return rounded
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:  # noqa: ARG004
-        return grads[0], None, None, None
+        return grads[0], None
+
+
+def straight_through(latent: Tensor, rounded: Tensor) -> Tensor:
+    """Return the rounded values; their gradient passes to the latent ones unchanged (Bengio et al., arXiv 1308.3432).
+
+    Args:
+        latent: What was rounded, any shape.
+        rounded: What it was rounded to, computed without recording, the same shape and dtype.
+
+    Returns:
+        The values of `rounded`, to the bit.
+    """
+    values: Tensor = _StraightThrough.apply(latent, rounded)
+    return values
+
+
+@torch.no_grad()
+def _fixed_point(x: Tensor, integer_bits: int, fraction_bits: int, original: bool) -> Tensor:
+    if original and integer_bits == 1:
+        return torch.sign(x) - 1
+    low, high = fixed_point_bounds(integer_bits, fraction_bits)
+    scale = 2.0**fraction_bits
+    # Half precision goes through float32: that is exact, 2^F cannot overflow, and it is 1.6 times faster.
+    scaled = x * scale if x.dtype == torch.float32 else x.float().mul_(scale)
+    return scaled.floor_().mul_(1.0 / scale).clamp_(low, high).to(x.dtype)
 
 
 def fixed_point(x: Tensor, scheme: Shift) -> Tensor:
@@ -59,8 +76,7 @@ def fixed_point(x: Tensor, scheme: Shift) -> Tensor:
     Returns:
         Tensor like `x`.
     """
-    rounded: Tensor = _FixedPoint.apply(x, scheme.act_integer_bits, scheme.act_fraction_bits, scheme.original)
-    return rounded
+    return straight_through(x, _fixed_point(x, scheme.act_integer_bits, scheme.act_fraction_bits, scheme.original))
 
 
 def _round(x: Tensor, stochastic: bool) -> Tensor:
@@ -71,19 +87,14 @@ def _round(x: Tensor, stochastic: bool) -> Tensor:
     return lower + torch.bernoulli(x - lower)
 
 
-class _QWeight(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, weight: Tensor, min_exponent: int, stochastic: bool, original: bool) -> Tensor:  # noqa: ARG004
-        magnitude = weight.abs()
-        if not (original and stochastic):
-            # Exact zeros have no logarithm; the original leaves them in and stochastic rounding fails.
-            magnitude = magnitude.clamp_(2.0**min_exponent, 1.0)
-        exponent = _round(torch.log2(magnitude), stochastic).clamp_(min_exponent, 0)
-        return torch.ldexp(torch.sign(weight), exponent)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:  # noqa: ARG004
-        return grads[0], None, None, None
+@torch.no_grad()
+def _q_weight(weight: Tensor, min_exponent: int, stochastic: bool, original: bool) -> Tensor:
+    magnitude = weight.abs()
+    if not (original and stochastic):
+        # Exact zeros have no logarithm; the original leaves them in and stochastic rounding fails.
+        magnitude = magnitude.clamp_(2.0**min_exponent, 1.0)
+    exponent = _round(torch.log2(magnitude), stochastic).clamp_(min_exponent, 0)
+    return torch.ldexp(torch.sign(weight), exponent)
 
 
 def q_weight(weight: Tensor, scheme: Shift, stochastic: bool) -> Tensor:
@@ -97,8 +108,7 @@ def q_weight(weight: Tensor, scheme: Shift, stochastic: bool) -> Tensor:
     Returns:
         Tensor like `weight`; its gradient passes to `weight` unchanged.
     """
-    rounded: Tensor = _QWeight.apply(weight, scheme.min_exponent, stochastic, scheme.original)
-    return rounded
+    return straight_through(weight, _q_weight(weight, scheme.min_exponent, stochastic, scheme.original))
 
 
 class _PSWeight(torch.autograd.Function):
