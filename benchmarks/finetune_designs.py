@@ -81,7 +81,7 @@ DESIGNS: dict[str, FineTuning] = {
     "shift3-max": FineTuning(_inner(PowerOfTwo(3, scale="max")), lr=0.02),
     "ternary": FineTuning(_inner(Ternary()), lr=0.03, weight_decay=3e-5),
     "binary-weights": FineTuning(_inner(Binary()), lr=0.05, weight_decay=3e-5),
-    # FineTunings from nothing: there is no float checkpoint of this network.
+    # From nothing: there is no float checkpoint of this network.
     "binary": FineTuning(
         _inner(Binary(1), "birealnet20"), lr=0.015, optimizer="Adam", weight_decay=0.0, pretrained=False
     ),
