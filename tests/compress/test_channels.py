@@ -107,6 +107,19 @@ def test_how_many_go_follows_from_the_design_alone(name):
     assert torch.equal(first.eval()(x), second.eval()(x))
 
 
+@pytest.mark.parametrize(("name", "ends"), [("resnet20", [(16, 4), (64, 44)]), ("vgg16", [(64, 24), (512, 468)])])
+def test_early_layers_lose_more_than_late_ones_but_no_stage_is_cut_to_the_bone(name, ends):
+    model = build_model(name, num_classes=10, in_channels=3, image_size=32)
+    whole = {layer: module.out_channels for layer, module in weighted(model).items() if isinstance(module, nn.Conv2d)}
+    removed = prune_channels(model, channels(), (3, 32, 32))
+    left = [(whole[layer], whole[layer] - len(gone)) for layer, gone in removed.items()]
+    assert [left[0], left[-1]] == ends
+    by_width = {width: [kept / width for size, kept in left if size == width] for width in dict(left)}
+    shares = [sum(kept) / len(kept) for kept in by_width.values()]
+    assert shares == sorted(shares)
+    assert shares[0] < 0.5 < shares[-1]
+
+
 def test_channels_of_small_norm_go_and_the_rest_keep_their_weights():
     model = built("resnet20")
     whole = copy.deepcopy(model)
