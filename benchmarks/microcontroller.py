@@ -1,7 +1,8 @@
 """Exported C on microcontrollers: cycles and instructions per multiply-accumulate of shift against int8 weights.
 
 Two networks with random weights, 4-bit shift with a tenth of zeros: a 3x3 convolution from 16 to 16 channels with
-little around it, and ResNet-8 of MLPerf Tiny (Banbury et al., 2021). Instructions are executed under QEMU and counted
+little around it, and ResNet-8 of MLPerf Tiny (Banbury et al., 2021); and the convolution with signs for weights and
+inputs, from 16 to 16 and from 64 to 64 channels. Instructions are executed under QEMU and counted
 for whole images, all steps included; cycles follow from them by the cores' manuals without wait states, and stand
 beside the cycles that the targets' tables give. Not silicon. Prints JSON.
 
@@ -9,8 +10,10 @@ Usage: python benchmarks/microcontroller.py [--targets cortex-m0,rv32ic] [--netw
 """
 
 import argparse
+import functools
 import json
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,12 +21,12 @@ from typing import Any
 import numpy as np
 
 from greenshift.deploy.c_export import export_c, verify_c
-from greenshift.deploy.network import Addition, AveragePooling, Convolution, Grid, Input, Network, Step, Storage
+from greenshift.deploy.network import Addition, AveragePooling, Convolution, Grid, Input, Lookup, Network, Step, Storage
 from greenshift.errors import InputError
 from greenshift.targets import load_target
 
 TARGETS = ("cortex-m0", "cortex-m0:slow-multiplier", "cortex-m3", "cortex-m4", "rv32imc", "rv32ic")
-SHIFT = Storage("shift", 4)
+SHIFT, BINARY = Storage("shift", 4), Storage("binary", 1)
 ZEROS = 0.11
 
 
@@ -89,7 +92,26 @@ def resnet8() -> Network:
     return classified(steps, rng)
 
 
-NETWORKS = {"convolution": one_convolution, "resnet8": resnet8}
+def signs(width: int) -> Network:
+    """As `one_convolution`, but with signs on both sides and padding."""
+    rng = np.random.default_rng(0)
+    table = np.where(np.arange(256) < 128, 112, 144).astype(np.uint8)
+    shape = (width, 3, 3, width)
+    weight = rng.choice([-1, 1], shape).astype(np.int16)
+    bias, multiplier = rng.integers(-500, 500, width).astype(np.int32), np.full(width, 2.0**-6, np.float32)
+    steps: list[Step] = [image(12, width), Lookup("signs", (0,), (12, 12, width), Grid(-4, 128), table)]
+    rest: dict[str, Any] = {"padding": (1,) * 4}
+    steps.append(Convolution("signs2", (1,), (12, 12, width), Grid(-5), weight, bias, multiplier, BINARY, **rest))
+    return classified(steps, rng)
+
+
+NETWORKS: dict[str, Callable[[], Network]] = {
+    "convolution": one_convolution,
+    "resnet8": resnet8,
+    "signs16": functools.partial(signs, 16),
+    "signs64": functools.partial(signs, 64),
+}
+WAYS: dict[str, tuple[str | None, ...]] = {"convolution": ("generated", "lists", "loops"), "resnet8": (None, "loops")}
 
 
 def measure(network: Network, target_name: str, implementation: str | None) -> dict[str, Any]:
@@ -134,7 +156,7 @@ def main() -> None:
         network = NETWORKS[name]()
         found[name] = {"macs": network.macs}
         for target in options.targets.split(","):
-            ways = ("generated", "lists", "loops") if name == "convolution" else (None, "loops")
+            ways = WAYS.get(name, (None, "generated", "loops"))
             rows = {way or "chosen": measure(network, target, way) for way in ways}
             if name == "convolution":
                 rows |= {"int8_over_generated": {kind: ratio(rows, kind) for kind in ("cycles", "instructions")}}

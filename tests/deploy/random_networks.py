@@ -92,6 +92,10 @@ class Builder:
         table = self.rng.integers(0, 256, 256).astype(np.uint8)
         return self._add(Lookup(self._name("lookup"), (source,), self.steps[source].shape, grid, table))
 
+    def signs(self, source: int, threshold: int = 100, unit: int = 16) -> int:
+        table = np.where(np.arange(256) < threshold, 128 - unit, 128 + unit).astype(np.uint8)
+        return self._add(Lookup(self._name("signs"), (source,), self.steps[source].shape, Grid(-4, 128), table))
+
     def subsample(self, source: int, stride: int, before: int, after: int) -> int:
         height, width, channels = self.steps[source].shape
         shape = (-(-height // stride), -(-width // stride), before + channels + after)

@@ -94,14 +94,14 @@ def test_zeros_take_no_flash_and_faster_layers_take_more():
     layer = network.steps[1]
     assert isinstance(layer, Convolution)
     empty = Network((network.steps[0], replace(layer, weight=np.zeros_like(layer.weight)), *network.steps[2:]))
-    full, none = (choose_implementations(net, M4, 0, only="generated")[1] for net in (network, empty))
+    full, none = (choose_implementations(net, M4, 0, (), only="generated")[1] for net in (network, empty))
     assert none.flash_bytes == none.cycles == 0 < full.flash_bytes
-    by_way = {way: choose_implementations(network, M4, 0, only=way)[1] for way in ("generated", "lists", "loops")}
+    by_way = {way: choose_implementations(network, M4, 0, (), only=way)[1] for way in ("generated", "lists", "loops")}
     assert by_way["generated"].cycles < min(by_way["lists"].cycles, by_way["loops"].cycles)
     assert by_way["generated"].flash_bytes > max(by_way["lists"].flash_bytes, by_way["loops"].flash_bytes)
     room = M4.model.flash_bytes.value - M4.model.flash_reserved_bytes.value
     needed = sum(weights.loops_bytes(layer) for layer in network.convolutions)
-    tight = choose_implementations(network, M4, room - needed)
+    tight = choose_implementations(network, M4, room - needed, ())
     assert {found.implementation for found in tight.values()} <= {"loops", "lists"}
 
 

@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
-from random_networks import SHIFT4, Builder, everything
+from random_networks import BINARY, SHIFT4, Builder, everything
 
 from greenshift.deploy.c_export import export_c, verify_c
 from greenshift.deploy.c_export.instructions import Block, executed, read_disassembly
@@ -49,6 +49,20 @@ def test_every_step_runs_on_the_smallest_core(tmp_path):
     export_c(everything(4), target, tmp_path)
     run = verify_c(tmp_path, target).runs[1]
     assert (run.machine, run.identical) == ("Cortex-M0 (microbit)", True)
+
+
+def test_counted_bits_run_on_the_smallest_core(tmp_path):
+    target, b = target_or_skip("cortex-m0"), Builder(np.random.default_rng(0))
+    x = b.conv(b.signs(b.input(8, 8, 32)), 32, storage=BINARY)
+    b.linear(b.average_pool(x, 8), 4)
+    network, runs = b.network(), {}
+    for only in (None, "generated"):
+        export_c(network, target, tmp_path / str(only), only=only)
+        runs[only] = verify_c(tmp_path / str(only), target).runs[1]
+        assert runs[only].identical
+    assert runs[None].cycles < runs["generated"].cycles
+    assert runs[None].flash_bytes < runs["generated"].flash_bytes / 2
+    assert runs[None].ram_bytes < runs["generated"].ram_bytes / 2
 
 
 def test_generated_code_beats_int8_by_what_it_should(tmp_path):

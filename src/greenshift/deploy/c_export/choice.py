@@ -1,6 +1,6 @@
 """Which layer runs in which way on a target: fast, and within its flash."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from greenshift.deploy.c_export import weights
@@ -13,8 +13,10 @@ from greenshift.targets.uncertainty import product_factor
 # int8 C in blocks of four outputs over SMLAD kernels on a Cortex-M4, both from the catalog's instruction model (4.0 and
 # 1.73 cycles per MAC); assumed for the other cores with SMLAD. Exported C has no SMLAD.
 _PLAIN_OVER_SMLAD, _PLAIN_FACTOR = 4.0 / 1.73, 1.6
+_POPCOUNT = "binary-popcount"  # what targets call the kernel
 # Flash of one addition in straight code with its share of shifts and loads, measured with GCC 12 on 4-bit shift weights
 # in blocks of four outputs; the largest holds for instruction sets that were not measured and where no load is shared.
+
 _BYTES_PER_TERM, _LARGEST_BYTES_PER_TERM = {"cort": 4.9, "rv32": 6.6}, 6.6
 
 
@@ -23,7 +25,7 @@ class Chosen:
     """How a layer runs.
 
     Attributes:
-        implementation: `generated`, `lists` or `loops`.
+        implementation: `popcount`, `generated`, `lists` or `loops`.
         cycles: Modelled cycles for one image.
         factor: Uncertainty factor of the cycles.
         flash_bytes: Modelled flash of its weights or code.
@@ -49,8 +51,13 @@ def cycles_model(target: Target) -> CyclesModel:
     return target.model
 
 
+def has_popcount(target: Target) -> bool:
+    """Say whether a target has a figure for counting bits."""
+    return any(kernel.name == _POPCOUNT for kernel in cycles_model(target).kernels)
+
+
 def choose_implementations(
-    network: Network, target: Target, taken_bytes: int, only: str | None = None
+    network: Network, target: Target, taken_bytes: int, signs: Collection[int], only: str | None = None
 ) -> dict[int, Chosen]:
     """Choose for each convolution, by its index among the steps.
 
@@ -58,6 +65,7 @@ def choose_implementations(
         network: The network.
         target: A target with a cycle model.
         taken_bytes: Flash that everything else of the export takes.
+        signs: Steps that give bits; the layers that read them have no choice.
         only: The one implementation to use, or None to choose.
 
     Raises:
@@ -66,7 +74,7 @@ def choose_implementations(
     model = cycles_model(target)
     layers = {index: step for index, step in enumerate(network.steps) if isinstance(step, Convolution)}
     candidates = [
-        [option for option in _options(layer, network, model, target.name) if only in (None, option.kernel)]
+        [option for option in _options(layer, network, model, target.name, signs) if only in (None, option.kernel)]
         for layer in layers.values()
     ]
     room = model.flash_bytes.value - model.flash_reserved_bytes.value - taken_bytes
@@ -88,10 +96,15 @@ def _too_large(layers: Sequence[Convolution], options: Sequence[Option], room: f
     )
 
 
-def _options(layer: Convolution, network: Network, model: CyclesModel, target: str) -> list[Option]:
+def _options(
+    layer: Convolution, network: Network, model: CyclesModel, target: str, signs: Collection[int]
+) -> list[Option]:
     """All ways to run a layer, fastest first."""
     source = network.steps[layer.sources[0]]
     kernels = {kernel.name: kernel for kernel in model.kernels}
+    if layer.sources[0] in signs:
+        figure = _kernel(kernels, target, _POPCOUNT).cycles_per_mac
+        return [Option("popcount", layer.macs * figure.value, figure.factor, weights.popcount_bytes(layer))]
     found = [
         _loops(layer, kernels, target),
         _lists(layer, source.shape[2], _kernel(kernels, target, "shift-lists")),

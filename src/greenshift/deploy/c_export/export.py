@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from greenshift.deploy.c_export.choice import Chosen, choose_implementations, cycles_model
+from greenshift.deploy.c_export.choice import Chosen, choose_implementations, cycles_model, has_popcount
 from greenshift.deploy.c_export.rows import Plan, is_whole_mean, plan_rows
 from greenshift.deploy.c_export.selftest import selftest
+from greenshift.deploy.c_export.signs import sign_maps
 from greenshift.deploy.c_export.source import header, scratch_bytes, source, template
 from greenshift.deploy.network import Bytes, Convolution, Input, Lookup, Network
 from greenshift.errors import InputError
@@ -27,7 +28,7 @@ class LayerReport:
 
     Attributes:
         name: Name of the layer.
-        implementation: `generated`, `lists` or `loops`.
+        implementation: `popcount`, `generated`, `lists` or `loops`.
         macs: Multiply-accumulates for one image.
         cycles: Modelled cycles of them.
         factor: Uncertainty factor of the cycles.
@@ -73,7 +74,8 @@ def export_c(
     """Write a network as C99 into a folder: network.c, network.h, selftest.c and CMakeLists.txt.
 
     The C needs nothing but stdint.h: no allocation, no C library, no floating-point arithmetic. Per layer the
-    implementation is chosen by the target's cycle model within its flash.
+    implementation is chosen by the target's cycle model within its flash; signs of both weights and values are bits
+    that are counted, if the target has a figure for it.
 
     Args:
         network: A valid network.
@@ -90,18 +92,19 @@ def export_c(
             C code holds.
     """
     model = cycles_model(target)
-    plan = plan_rows(network)
+    counted = only is None and has_popcount(target)
+    plan = plan_rows(network, sign_maps(network) if counted else {})
     ram_bytes = _ram_bytes(network, plan)
     _check_ram(network, plan, ram_bytes, model.ram_bytes.value - model.ram_reserved_bytes.value, target.name)
     taken_bytes = _other_flash_bytes(network, plan)
-    chosen = choose_implementations(network, target, taken_bytes, only)
+    chosen = choose_implementations(network, target, taken_bytes, plan.signs, only)
     if images is None:
         images = np.random.default_rng(0).integers(0, 256, (2, *network.input.shape), dtype=np.uint8)
     implementations = {index: found.implementation for index, found in chosen.items()}
     texts = (
         source(network, plan, implementations),
         header(network),
-        selftest(network, images),
+        selftest(network, images, plan.signs),
         template("CMakeLists.txt"),
     )
     folder.mkdir(parents=True, exist_ok=True)
@@ -139,7 +142,11 @@ def _elements(network: Network) -> int:
 def _other_flash_bytes(network: Network, plan: Plan) -> int:
     """Flash of everything but weights."""
     channels = sum(layer.shape[2] for layer in network.convolutions)
-    tables = sum(step.table.size for step in network.steps if isinstance(step, Input | Lookup))
+    tables = sum(
+        step.table.size
+        for index, step in enumerate(network.steps)
+        if isinstance(step, Input | Lookup) and index not in plan.signs
+    )
     steps = len(network.steps) * _MAP_BYTES + sum(_LAYER_BYTES for _ in network.convolutions)
     return _SHARED_BYTES + channels * _CHANNEL_BYTES + tables + steps + len(plan.order)
 

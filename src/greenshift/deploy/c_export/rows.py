@@ -4,9 +4,10 @@ Rows are computed when a later row first needs them, each once. A map then keeps
 and maps whose rows do not live at the same time share memory. A mean over a whole map takes its rows one by one.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from greenshift.deploy.c_export.signs import Signs, pixel_bytes
 from greenshift.deploy.network import AveragePooling, Convolution, MaxPooling, Network, Step, Subsampling
 from greenshift.errors import InputError
 
@@ -21,11 +22,13 @@ class Ring:
         depth: Rows that live at the same time.
         row_bytes: Bytes from one row to the next, a multiple of 4.
         offset: Of the first row in the arena, a multiple of 4.
+        pixel_bytes: Bytes of one pixel.
     """
 
     depth: int
     row_bytes: int
     offset: int
+    pixel_bytes: int
 
     @property
     def end(self) -> int:
@@ -42,11 +45,13 @@ class Plan:
             mean over a whole map has a turn for each row that it reads.
         rings: Memory of every step but the last, which gives the logits.
         arena_bytes: Memory of all rings.
+        signs: The maps that are kept as bits, by step index.
     """
 
     order: tuple[int, ...]
     rings: tuple[Ring, ...]
     arena_bytes: int
+    signs: Mapping[int, Signs]
 
 
 def is_whole_mean(step: Step) -> bool:
@@ -72,8 +77,12 @@ def rows_needed(step: Step, row: int, height: int) -> range:
     return range(row, row + 1)
 
 
-def plan_rows(network: Network) -> Plan:
+def plan_rows(network: Network, signs: Mapping[int, Signs]) -> Plan:
     """Plan a network's rows and memory.
+
+    Args:
+        network: The network.
+        signs: The maps that are kept as bits, by step index.
 
     Raises:
         InputError: If the network has more than 256 steps.
@@ -96,13 +105,13 @@ def plan_rows(network: Network) -> Plan:
             last_read[index].append(time)
     rings: list[Ring] = []
     lives: list[set[int]] = []
-    for step, times, reads in zip(steps[:-1], written[:-1], last_read[:-1], strict=True):
-        row_bytes = -(-step.shape[1] * step.shape[2] // 4) * 4
-        rings.append(Ring(_depth(times, reads), row_bytes, 0))
+    for index, (step, times, reads) in enumerate(zip(steps[:-1], written[:-1], last_read[:-1], strict=True)):
+        each = pixel_bytes(step, bits=index in signs)
+        rings.append(Ring(_depth(times, reads), -(-step.shape[1] * each // 4) * 4, 0, each))
         rows = zip(times, reads, strict=False)  # rows that nothing needs are never written
         lives.append({time for first, last in rows for time in range(first, last + 1)})
     placed = _place(rings, lives)
-    return Plan(order, placed, max(ring.end for ring in placed))
+    return Plan(order, placed, max(ring.end for ring in placed), signs)
 
 
 def _order(steps: Sequence[Step]) -> tuple[int, ...]:
@@ -147,5 +156,5 @@ def _place(rings: Sequence[Ring], lives: Sequence[set[int]]) -> tuple[Ring, ...]
             if offset + rings[index].end <= other.offset:
                 break
             offset = max(offset, other.end)
-        placed[index] = Ring(rings[index].depth, rings[index].row_bytes, offset)
+        placed[index] = replace(rings[index], offset=offset)
     return tuple(placed[index] for index in range(len(rings)))

@@ -82,7 +82,8 @@ def scratch_bytes(network: Network, plan: Plan) -> tuple[int, int]:
         source = network.steps[layer.sources[0]]
         sums = max(sums, 4 * -(-layer.shape[2] // 4) * 4)
         if not steps.is_direct(layer, source, plan):
-            patch = max(patch, -(-steps.patch_bytes(layer, source) // 4) * 4)
+            masked = 2 if layer.sources[0] in plan.signs else 1
+            patch = max(patch, masked * -(-steps.patch_bytes(layer, plan) // 4) * 4)
     return patch, sums
 
 
@@ -102,7 +103,7 @@ def _parts(network: Network, plan: Plan, implementations: Mapping[int, str]) -> 
 #define SUMS_AT {plan.arena_bytes + patch}u
 #define MOST_KERNEL_ROWS {max(windows)}
 #define LIFT (1 << 26)
-
+{"#define COUNTS_BITS" if plan.signs else ""}
 """
     yield template("runtime.c")
     hidden = any(layer.grid is not None for layer in network.convolutions)
@@ -115,14 +116,15 @@ def _parts(network: Network, plan: Plan, implementations: Mapping[int, str]) -> 
     yield steps.maps(network, plan)
     yield steps.descriptor(network, 0)
     yield template("input.c")
-    for name in dict.fromkeys(_template(step) for step in network.steps if not isinstance(step, Input | Convolution)):
+    others = (i for i, step in enumerate(network.steps) if not isinstance(step, Input | Convolution))
+    for name in dict.fromkeys("signs.c" if i in plan.signs else _template(network.steps[i]) for i in others):
         yield template(name)
     for index, step in enumerate(network.steps):
         if isinstance(step, Convolution):
             yield f"{codes[index].text}{steps.convolution(network, index, codes[index], plan)}"
-        elif not isinstance(step, Input):
+        elif not isinstance(step, Input) and index not in plan.signs:
             yield steps.descriptor(network, index)
-    yield _row_function(network)
+    yield _row_function(network, plan)
     yield weights.array("uint8_t", "row_order", plan.order)
     yield template("predict.c")
 
@@ -136,8 +138,8 @@ def _template(step: Step) -> str:
 def _code(network: Network, index: int, implementation: str) -> weights.Code:
     layer = network.steps[index]
     assert isinstance(layer, Convolution)
-    if implementation == "loops":
-        return weights.loops(layer, index)
+    if implementation in ("loops", "popcount"):
+        return (weights.loops if implementation == "loops" else weights.popcount)(layer, index)
     make = weights.generated if implementation == "generated" else weights.lists
     return make(layer, network.steps[layer.sources[0]].shape[2], index)
 
@@ -150,11 +152,11 @@ def _loop_function(name: str) -> str:
     return text.replace("WEIGHT", f"int{bits}_t").replace("ENTRY", f"uint{bits}_t")
 
 
-def _row_function(network: Network) -> str:
+def _row_function(network: Network, plan: Plan) -> str:
     lines = ["", "static int32_t compute_row(int32_t step, int32_t row, const uint8_t *image, float *logits)", "{"]
     lines.append("    switch (step) {")
     for index in range(len(network.steps)):
         lines.append(f"    case {index}:")
-        lines += [f"        {line}" for line in steps.row_code(network, index)]
+        lines += [f"        {line}" for line in steps.row_code(network, index, plan)]
         lines.append("        break;")
     return "\n".join([*lines, "    }", "    return row;", "}", ""])

@@ -35,8 +35,8 @@ def grid_of(step: Step) -> Grid:
 def maps(network: Network, plan: Plan) -> str:
     """Descriptors of all maps."""
     lines = [
-        f"    {{{ring.offset}, {ring.depth}, {ring.row_bytes}, {', '.join(map(str, step.shape))}, "
-        f"{grid_of(step).zero}}}, /* {index}: {_comment(step.name)} */"
+        f"    {{{ring.offset}, {ring.depth}, {ring.row_bytes}, {step.shape[0]}, {step.shape[1]}, {ring.pixel_bytes}, "
+        f"{0 if index in plan.signs else grid_of(step).zero}}}, /* {index}: {_comment(step.name)} */"
         for index, (step, ring) in enumerate(zip(network.steps, plan.rings, strict=False))
     ]
     return "\n".join(["", "static const map maps[] = {", *lines, "};", ""])
@@ -51,15 +51,17 @@ def convolution(network: Network, index: int, code: weights.Code, plan: Plan) ->
     layer = network.steps[index]
     assert isinstance(layer, Convolution)
     source = network.steps[layer.sources[0]]
-    numbers = requantise.channels(layer, grid_of(source))
+    signs = plan.signs.get(layer.sources[0])
+    # Bits are counted from zero on, not from the byte that stands for it.
+    numbers = requantise.channels(layer, Grid(grid_of(source).exponent) if signs else grid_of(source))
     rows = zip(
         *(getattr(numbers, name).tolist() for name in ("bias", "low_at", "high_at", "multiplier", "shift", "align")),
         strict=True,
     )
     last = layer.grid is None
-    if patch_bytes(layer, source) >= _MOST_PATCH_BYTES:
+    if patch_bytes(layer, plan) >= _MOST_PATCH_BYTES:
         raise InputError(
-            f"layer '{layer.name}': {patch_bytes(layer, source)} inputs per output, C code holds fewer than "
+            f"layer '{layer.name}': {patch_bytes(layer, plan)} inputs per output, C code holds fewer than "
             f"{_MOST_PATCH_BYTES}; pool before it"
         )
     fields = (
@@ -68,8 +70,8 @@ def convolution(network: Network, index: int, code: weights.Code, plan: Plan) ->
         code.function,
         code.weights,
         f"channels_{index}",
-        *(layer.shape[2], layer.groups, patch_bytes(layer, source), layer.kernel[0] * layer.kernel[1]),
-        *(*layer.kernel, code.levels),
+        *(layer.shape[2], layer.groups, patch_bytes(layer, plan), layer.kernel[0] * layer.kernel[1]),
+        *(*layer.kernel, signs.unit if signs else code.levels),
         *(*layer.stride, layer.padding[0], layer.padding[1], layer.low, layer.high),
         int(is_direct(layer, source, plan)),
     )
@@ -79,17 +81,17 @@ def convolution(network: Network, index: int, code: weights.Code, plan: Plan) ->
     )
 
 
-def patch_bytes(layer: Convolution, source: Step) -> int:
+def patch_bytes(layer: Convolution, plan: Plan) -> int:
     """Bytes under the kernel at one position."""
-    return layer.kernel[0] * layer.kernel[1] * source.shape[2]
+    return layer.kernel[0] * layer.kernel[1] * plan.rings[layer.sources[0]].pixel_bytes
 
 
 def is_direct(layer: Convolution, source: Step, plan: Plan) -> bool:
     """Say whether the bytes under the kernel lie side by side in the map, so that they need not be gathered."""
-    if any(layer.padding):
+    if any(layer.padding) or layer.sources[0] in plan.signs:  # bits are read as words
         return False
     ring = plan.rings[layer.sources[0]]
-    whole = ring.row_bytes == layer.kernel[1] * source.shape[2] and ring.depth == source.shape[0]
+    whole = ring.row_bytes == layer.kernel[1] * ring.pixel_bytes and ring.depth == source.shape[0]
     return layer.kernel[0] == 1 or (whole and layer.kernel[1] == source.shape[1])
 
 
@@ -157,9 +159,11 @@ def _concatenation(step: Concatenation, index: int, network: Network) -> list[st
     return calls
 
 
-def row_code(network: Network, index: int) -> list[str]:
+def row_code(network: Network, index: int, plan: Plan) -> list[str]:
     """C statements that compute row `row` of a step, and set it to -1 if more turns are needed."""
     step = network.steps[index]
+    if index in plan.signs:
+        return [f"sign_row(&maps[{step.sources[0]}], &maps[{index}], {plan.signs[index].threshold}, row);"]
     match step:
         case Input():
             return ["input_row(image, row);"]

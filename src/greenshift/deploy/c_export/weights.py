@@ -1,8 +1,9 @@
-"""The three ways to run a layer's weights in C, as C text and as flash bytes.
+"""The ways to run a layer's weights in C, as C text and as flash bytes.
 
 `generated`: straight code, one addition per power of two of a weight, shared shifts; a zero costs nothing.
 `lists`: distances between inputs, sorted by power of two; no multiplier, small.
 `loops`: int8 or int16 weights and a multiplication each; smallest where a multiplier is fast.
+`popcount`: one bit a weight against one bit a value, for signs on both sides.
 """
 
 from collections.abc import Iterator, Sequence
@@ -143,6 +144,21 @@ def loops_bytes(layer: Convolution) -> int:
     """Flash of a layer's weights in loops."""
     outputs = len(layer.weight) + (-len(layer.weight) % _BLOCK if layer.groups == 1 else 0)
     return weight_bytes(layer) * outputs * int(layer.weight[0].size)
+
+
+def popcount(layer: Convolution, index: int) -> Code:
+    """Signs of the weights as bits, output by output, each filled up with zeros to whole words."""
+    name = f"weights_{index}"
+    bits = np.packbits(layer.weight.reshape(len(layer.weight), -1) > 0, axis=1, bitorder="little")
+    values = np.pad(bits, ((0, 0), (0, -bits.shape[1] % 4))).ravel()
+    rows = array("uint8_t", name, values.tolist()).partition(" = ")[2].rstrip(";\n")
+    union = f"\nstatic const union {{ uint8_t bytes[{len(values)}]; uint32_t words[{len(values) // 4}]; }} {name} = "
+    return Code(f"{union}{{{rows}}};\n", "popcount", f"{name}.words")
+
+
+def popcount_bytes(layer: Convolution) -> int:
+    """Flash of a layer's weights as bits."""
+    return 4 * -(-int(layer.weight[0].size) // 32) * len(layer.weight)
 
 
 def weight_bytes(layer: Convolution) -> int:

@@ -29,7 +29,8 @@ struct convolution {
     const void *weights;
     const channel *channel;
     uint16_t outputs, groups, fan_in, taps; /* fan_in: bytes of a patch; taps: kernel height x width */
-    uint16_t kernel_height, kernel_width, levels;
+    uint16_t kernel_height, kernel_width;
+    uint16_t levels;            /* powers of two of lists; where bits are counted, what 1 adds to a sum */
     uint8_t stride_y, stride_x, top, left, low, high;
     uint8_t direct;             /* the patch lies in the map as it is */
 };
@@ -50,6 +51,9 @@ typedef struct {
 
 static uint32_t arena[ARENA_BYTES / 4];
 static const uint8_t *kernel_rows[MOST_KERNEL_ROWS];
+#ifdef COUNTS_BITS
+static int32_t kernel_column;
+#endif
 
 static uint8_t *bytes_at(uint32_t offset)
 {
@@ -179,6 +183,9 @@ static void gather(const convolution *layer, int32_t column)
 static const uint8_t *patch_at(const convolution *layer, int32_t x)
 {
     int32_t column = x * layer->stride_x - layer->left;
+#ifdef COUNTS_BITS
+    kernel_column = column;
+#endif
     if (layer->direct)
         return kernel_rows[0] + column * layer->in->channels;
     gather(layer, column);
