@@ -90,7 +90,9 @@ def load_artifact(path: Path) -> Artifact | None:
         model.load_state_dict(tensors)
     except RuntimeError as error:
         problem = " ".join(str(error).split())[:300]
-        raise InputError(f"{path}: its weights do not fit its design: {problem}") from error
+        raise InputError(
+            f"{path}: its weights do not fit its design, as this version builds it; select the trial again ({problem})"
+        ) from error
     return Artifact(model.eval(), design, description)
 
 
