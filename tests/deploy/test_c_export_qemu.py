@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
-from random_networks import BINARY, SHIFT4, Builder, everything
+from random_networks import BINARY, SHIFT4, Builder, everything, residual
 
 from greenshift.deploy.c_export import export_c, verify_c
 from greenshift.deploy.c_export.instructions import Block, executed, read_disassembly
@@ -63,6 +63,16 @@ def test_counted_bits_run_on_the_smallest_core(tmp_path):
     assert runs[None].cycles < runs["generated"].cycles
     assert runs[None].flash_bytes < runs["generated"].flash_bytes / 2
     assert runs[None].ram_bytes < runs["generated"].ram_bytes / 2
+
+
+@pytest.mark.parametrize("name", ["cortex-m0", "cortex-m3", "cortex-m4", "rv32imc"])
+def test_counted_cycles_are_within_the_factor_of_the_modelled_ones(tmp_path, name):
+    """Also of narrow networks, where the work around the sums is the larger part."""
+    target = target_or_skip(name)
+    for number, network in enumerate((one_convolution(), everything(1), residual(0, blocks=2, channels=4, size=12))):
+        report = export_c(network, target, tmp_path / str(number))
+        run = verify_c(tmp_path / str(number), target).runs[1]
+        assert 1 / report.factor < run.cycles / report.cycles < report.factor, (network.steps[1].name, number)
 
 
 def test_generated_code_beats_int8_by_what_it_should(tmp_path):
