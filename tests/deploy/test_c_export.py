@@ -1,12 +1,11 @@
 """Exported C gives the reference's bytes and logits on this machine, however the layers are implemented."""
 
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from exported_c import is_clean_under_sanitizers, needs_gcc
 from random_networks import SHIFT4, SHIFT5, STORAGES, Builder, everything, residual
 
 from greenshift.deploy.c_export import export_c, verify_c, weights
@@ -16,7 +15,6 @@ from greenshift.deploy.reference import run_reference
 from greenshift.errors import InputError
 from greenshift.targets import load_target
 
-needs_gcc = pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
 M4 = load_target("cortex-m4")
 
 
@@ -66,10 +64,7 @@ def test_a_wrong_weight_is_noticed(tmp_path):
 @needs_gcc
 def test_sanitizers_find_nothing(tmp_path):
     export_c(everything(2), M4, tmp_path)
-    flags = ["-std=c99", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover", "-DGREENSHIFT_TRACE"]
-    program = tmp_path / "selftest"
-    subprocess.run(["gcc", *flags, "-o", program, tmp_path / "selftest.c", tmp_path / "network.c"], check=True)
-    assert subprocess.run([program], check=False).returncode == 0
+    assert is_clean_under_sanitizers(tmp_path)
 
 
 def test_the_source_asks_for_nothing_but_integers(tmp_path):

@@ -1,11 +1,11 @@
 """Requantisation in integers against NumPy's float32, in compiled C over the sums where they might differ."""
 
 import ctypes
-import shutil
 import subprocess
 
 import numpy as np
 import pytest
+from exported_c import needs_gcc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +14,7 @@ from greenshift.deploy.c_export.source import template
 from greenshift.deploy.network import Convolution, Grid, Storage
 from greenshift.errors import InputError
 
-pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
+pytestmark = needs_gcc
 _CALLS = """
 int32_t byte_of(int32_t, int32_t, int32_t, int32_t, int32_t, int32_t, int32_t, int32_t, int32_t);
 uint32_t logit_of(int32_t, int32_t, int32_t);

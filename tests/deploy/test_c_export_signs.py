@@ -1,11 +1,10 @@
 """Signs on both sides become counted bits in exported C: the same bytes and logits, in less memory."""
 
-import shutil
-import subprocess
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from exported_c import is_clean_under_sanitizers, needs_gcc
 from random_networks import BINARY, SHIFT4, TERNARY, Builder
 
 from greenshift.deploy.c_export import export_c, verify_c
@@ -13,7 +12,6 @@ from greenshift.deploy.c_export.signs import Signs, sign_maps
 from greenshift.deploy.network import Grid, Lookup, Network
 from greenshift.targets import load_target
 
-needs_gcc = pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
 M4 = load_target("cortex-m4")
 
 
@@ -79,10 +77,7 @@ def test_a_wrong_bit_is_noticed(tmp_path):
 @needs_gcc
 def test_sanitizers_find_nothing(tmp_path):
     export_c(one_layer(channels=24, stride=2), M4, tmp_path)
-    flags = ["-std=c99", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover", "-DGREENSHIFT_TRACE"]
-    program = tmp_path / "selftest"
-    subprocess.run(["gcc", *flags, "-o", program, tmp_path / "selftest.c", tmp_path / "network.c"], check=True)
-    assert subprocess.run([program], check=False).returncode == 0
+    assert is_clean_under_sanitizers(tmp_path)
 
 
 def test_bits_take_an_eighth_of_the_memory_of_their_map_and_of_int8_weights(tmp_path):

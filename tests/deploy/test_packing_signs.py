@@ -1,10 +1,9 @@
 """Sign activations in a packed network: maps of two bytes, and sums of signs that are those of the trained layer."""
 
-import shutil
-
 import numpy as np
 import pytest
 import torch
+from exported_c import needs_gcc
 from packing_models import check_runtimes, difference, images, normalised, packed, raw, settled
 from torch import nn
 
@@ -100,7 +99,7 @@ def test_every_runtime_gives_the_simulated_logits(build, count, tmp_path):
     check_runtimes(network, X, tmp_path / "a.packed")
 
 
-@pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
+@needs_gcc
 def test_exported_c_gives_the_same_logits(tmp_path):
     network, _ = packed(birealnet(), X)
     export_c(network, load_target("cortex-m4"), tmp_path)

@@ -138,10 +138,16 @@ def _template(step: Step) -> str:
 def _code(network: Network, index: int, implementation: str) -> weights.Code:
     layer = network.steps[index]
     assert isinstance(layer, Convolution)
-    if implementation in ("loops", "popcount"):
-        return (weights.loops if implementation == "loops" else weights.popcount)(layer, index)
-    make = weights.generated if implementation == "generated" else weights.lists
-    return make(layer, network.steps[layer.sources[0]].shape[2], index)
+    channels = network.steps[layer.sources[0]].shape[2]
+    match implementation:
+        case "popcount":
+            return weights.popcount(layer, index)
+        case "loops":
+            return weights.loops(layer, index)
+        case "lists":
+            return weights.lists(layer, channels, index)
+        case _:
+            return weights.generated(layer, channels, index)
 
 
 def _loop_function(name: str) -> str:
