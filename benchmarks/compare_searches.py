@@ -3,7 +3,8 @@
 Every run is an ordinary `greenshift search` with a store of its own, so a cut comparison goes on where
 it was. Prints JSON: per run the final hypervolume and front, per contender the hypervolume at shares
 of the budget, with spread. With `--techniques` the contenders are the full space (`full`) and the full space
-narrowed to one technique each, all searched by the default optimizer.
+narrowed to one technique each, all searched by the default optimizer; then it also says how many networks of each
+front the full one's of the same seed do not dominate.
 
     python benchmarks/compare_searches.py --out docs/results/fashion-mnist-resnet20 --budget 2.4kJ
     python benchmarks/compare_searches.py --out docs/results/techniques --techniques full,shift,uniform,prune
@@ -20,6 +21,7 @@ from typing import Any
 from greenshift.budget import parse_budget
 from greenshift.front import front, front_hypervolume, hypervolume_curve, objective_values, study_reference
 from greenshift.objectives import get_objectives
+from greenshift.pareto import non_dominated
 from greenshift.store import Store
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
@@ -66,6 +68,18 @@ def summary(folder: Path, limit_j: float) -> dict[str, Any]:
     }
 
 
+def unbeaten_by_full(runs: dict[str, dict[str, Any]]) -> dict[str, dict[str, int]]:
+    """How many networks of a technique's front no network on the full space's front of the same seed dominates."""
+    found = {}
+    for name, run in runs.items():
+        contender, _, seed = name.rpartition("-")
+        if contender != "full" and (full := runs.get(f"full-{seed}")):
+            values = [[(p["error"], p["energy_j"]) for p in each["front"]] for each in (full, run)]
+            unbeaten = sum(bool(non_dominated([*values[0], point])[-1]) for point in values[1])
+            found[name] = {"unbeaten": unbeaten, "front": len(values[1])}
+    return found
+
+
 def main() -> None:
     """Run what is missing, then print the comparison."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -105,7 +119,8 @@ def main() -> None:
             for share in SHARES
             if (values := [run["hypervolume_at_share_of_budget"][str(share)] for run in own])
         }
-    print(json.dumps({"budget": args.budget, "comparison": comparison, "runs": runs}, indent=2))
+    beaten = {"unbeaten_by_full": unbeaten_by_full(runs)} if args.techniques else {}
+    print(json.dumps({"budget": args.budget, "comparison": comparison, **beaten, "runs": runs}, indent=2))
 
 
 if __name__ == "__main__":
