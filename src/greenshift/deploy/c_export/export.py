@@ -19,9 +19,9 @@ from greenshift.targets.uncertainty import product_factor, sum_factor
 
 # Flash of the code that every export shares, measured with arm-none-eabi-gcc and riscv64-unknown-elf-gcc at -O2.
 _SHARED_BYTES = 4096
-# Integer operations around the sums, fitted to what benchmarks/microcontroller.py and small random networks execute on
-# four cores: for an output that is requantised, for each row of a kernel whose bytes are gathered at a pixel, and for
-# every other value that is written. Counted cycles were 0.77 to 1.45 times those of the whole model then.
+# Integer operations around the sums, near the fit of benchmarks/export_overhead.py on four cores: for an output that is
+# requantised, for each row of a kernel whose bytes are gathered at a pixel, and for every other value that is written.
+# With them counted cycles are 0.77 to 1.35 times the modelled ones there.
 _OUTPUT_OPS, _GATHERED_ROW_OPS, _VALUE_OPS, _OPS_FACTOR = 16, 24, 2, 1.4
 FILES = ("network.c", "network.h", "selftest.c", "CMakeLists.txt")
 _CHANNEL_BYTES, _MAP_BYTES, _LAYER_BYTES = 16, 20, 44
