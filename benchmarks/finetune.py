@@ -34,11 +34,12 @@ def recipe_of(tuning: FineTuning, args: argparse.Namespace) -> Recipe:
         args.lr or tuning.lr,
         0.9,
         tuning.weight_decay if args.weight_decay is None else args.weight_decay,
-        "cosine",
+        tuning.schedule,
         0.05,
         nesterov=True,
     )
-    distillation = Distillation(args.temperature, args.teacher_weight) if args.teacher_checkpoint else None
+    distilled = tuning.distilled and args.teacher_checkpoint
+    distillation = Distillation(args.temperature, args.teacher_weight) if distilled else None
     return Recipe(max(1, args.epochs), args.batch, optimization, "crop-flip", args.label_smoothing, distillation)
 
 
@@ -66,6 +67,7 @@ def run(name: str, seed: int, args: argparse.Namespace, teacher: nn.Module | Non
             weights = float_network("resnet20", args.checkpoint).state_dict()
             start = Start(weights, str(args.checkpoint), tuning.calibration_batches)
         epochs = args.epochs if tuning.trained else 0
+        teacher = teacher if tuning.distilled else None
     if epochs == 0:
         chosen, teacher = (
             dataclasses.replace(chosen, recipe=dataclasses.replace(chosen.recipe, distillation=None)),

@@ -71,7 +71,7 @@ def design(name: str, configuration: Mapping[str, Any]) -> Design:
     data = DataChoice(name)
     space = make_space("paper", depth=weighted_layers(MODEL, data), fidelity="epochs")
     values = {**FIXED[name], **configuration}
-    return space.to_design(values, backbone=MODEL, fidelity=None, epochs=EPOCHS[name], base=Recipe())
+    return space.to_design(values, backbone=MODEL, quantities={}, epochs=EPOCHS[name], base=Recipe())
 
 
 def heading(name: str, seed: int) -> dict[str, Any]:

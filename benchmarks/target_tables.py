@@ -41,7 +41,7 @@ def random_profiles(count: int) -> list[NetworkProfile]:
     space = make_space("paper", depth=DEPTH, fidelity=None)
     space.configspace.seed(0)
     drawn = [dict(sample) for sample in space.configspace.sample_configuration(count)]
-    designs = [space.to_design(c, backbone="resnet20", fidelity=None, epochs=None, base=Recipe()) for c in drawn]
+    designs = [space.to_design(c, backbone="resnet20", quantities={}, epochs=None, base=Recipe()) for c in drawn]
     return [profile_design(design, DATA) for design in designs]
 
 

@@ -23,7 +23,7 @@ SCOPE, SPACE = scope(**FIELDS), full_space(**FIELDS)
 
 
 def design_of(configuration):
-    return SPACE.to_design(configuration, backbone="resnet20", fidelity=None, epochs=None, base=Recipe())
+    return SPACE.to_design(configuration, backbone="resnet20", quantities={}, epochs=None, base=Recipe())
 
 
 def energy_j(configuration):

@@ -15,7 +15,7 @@ from greenshift.amounts import make_fleet, parse_time
 from greenshift.budget import AUTO_BUDGET, parse_budget
 from greenshift.design import ScheduleName
 from greenshift.errors import InputError
-from greenshift.fidelities import FidelityName, hyperparameter_of
+from greenshift.fidelities import FidelityName, hyperparameters_of
 from greenshift.objectives import Constraint, get_objectives, parse_constraint
 from greenshift.toml_text import toml_value
 
@@ -249,7 +249,7 @@ def _check_ranges(config: StudyConfig) -> None:
         raise InputError(f"carbon_intensity_g_per_kwh must be at least 0, not {config.carbon_intensity_g_per_kwh}")
     if config.fidelity is None and (config.fidelity_min or config.fidelity_max):
         raise InputError("fidelity_min and fidelity_max need a fidelity; set fidelity to 'epochs' or 'shift_depth'")
-    if hyperparameter_of(config.fidelity) == "epochs" and config.epochs is not None:
+    if "epochs" in hyperparameters_of(config.fidelity) and config.epochs is not None:
         raise InputError(
             f"epochs and fidelity = '{config.fidelity}' exclude each other; set fidelity_max instead of epochs"
         )

@@ -11,8 +11,15 @@ FidelityName = Literal[
     "weight_bits",
     "data_fraction",
     "resolution",
+    "epochs,shift_depth",
+    "epochs,weight_bits",
     "epochs,data_fraction",
     "epochs,resolution",
+    "shift_depth,weight_bits",
+    "shift_depth,data_fraction",
+    "shift_depth,resolution",
+    "weight_bits,data_fraction",
+    "weight_bits,resolution",
     "data_fraction,resolution",
 ]
 
@@ -30,7 +37,8 @@ class Quantity:
         words: How an amount of it reads, as a format.
         searched: Whether it takes the place of the hyperparameter of its name.
         resumable: Whether an evaluation with more of it may go on from one with less.
-        of_network: Whether it is cut in the network itself, so that baselines have none.
+        of_network: Whether it is cut in the network itself, so that baselines have none. A training costs as much
+            with little of it.
         scale: Resource for each of it.
         eta: Ratio between the rungs of a search.
     """
@@ -55,24 +63,41 @@ QUANTITIES = {
 }
 
 
-def quantities_at(name: FidelityName, resource: float, full: float) -> dict[str, float]:
+def counted_in(name: str) -> str:
+    """Return the quantity that a fidelity's resource is counted in: the first one that makes a training cheaper.
+
+    Args:
+        name: A `FidelityName`.
+    """
+    names = name.split(",")
+    return next((part for part in names if not QUANTITIES[part].of_network), names[0])
+
+
+def quantities_at(name: FidelityName, resource: float, full: float, depth: int) -> dict[str, float]:
     """Return what an evaluation at a resource is made of, by quantity.
 
-    A resource of one quantity is counted in its unit. One of two is counted in the first one's unit at the full
-    amount of the second, and scales both along one line: a resource of r out of R is the share sqrt(r / R) of the
-    first, epochs rounded to whole ones, and of the second what makes their product r / R. Costs stay proportional
-    to the resource, and both shrink by the same factor, but for the rounding. As a training costs the square of its
-    images' side, the share of a resolution is that of their pixels (`pixel_fraction`).
+    A resource of one quantity is counted in its unit. One of two that both make a training cheaper is counted in the
+    first one's unit at the full amount of the second, and scales both along one line: a resource of r out of R is the
+    share sqrt(r / R) of the first, epochs rounded to whole ones, and of the second what makes their product r / R.
+    Costs stay proportional to the resource, and both shrink by the same factor, but for the rounding. As a training
+    costs the square of its images' side, the share of a resolution is that of their pixels (`pixel_fraction`).
+    What is cut in the network (shift depth, bits) makes no training cheaper: beside another quantity it follows as
+    the same share r / R of what there is, in whole layers or bits.
 
     Args:
         name: The fidelity.
         resource: What to spend, at least 1.
         full: Resource of a full evaluation.
+        depth: Number of layers that can be shifted.
     """
     first, _, second = name.partition(",")
-    scale = QUANTITIES[first].scale
+    counted = counted_in(name)
+    scale = QUANTITIES[counted].scale
     if not second:
         return {first: resource / scale}
+    if QUANTITIES[first].of_network or QUANTITIES[second].of_network:
+        other = second if counted == first else first
+        return {counted: resource / scale, other: _share_of_network(other, resource / full, depth)}
     amount = math.sqrt(resource * full)
     if first == "epochs":
         amount = float(max(round(amount), math.ceil(resource)))
@@ -80,12 +105,23 @@ def quantities_at(name: FidelityName, resource: float, full: float) -> dict[str,
     return {first: amount / scale, share: resource / amount}
 
 
+def _share_of_network(name: str, share: float, depth: int) -> float:
+    fewest, most = (1, depth) if name == "shift_depth" else (FEWEST_WEIGHT_BITS, FULL_WEIGHT_BITS)
+    return float(max(fewest, round(share * most)))
+
+
 def resource_of(quantities: Mapping[str, float]) -> float:
     """Return the resource of an evaluation, 0 if the study has no fidelity. Inverse of `quantities_at`."""
     if not quantities:
         return 0.0
-    scale = next(quantity.scale for name, quantity in QUANTITIES.items() if name in quantities)
-    return round(math.prod(quantities.values()) * scale, _EXACT_DIGITS)
+    costly = without_network(quantities) or dict(list(quantities.items())[:1])
+    scale = next(quantity.scale for name, quantity in QUANTITIES.items() if name in costly)
+    return round(math.prod(costly.values()) * scale, _EXACT_DIGITS)
+
+
+def without_network(quantities: Mapping[str, float]) -> dict[str, float]:
+    """Return the quantities that baselines have too: those that are not cut in the searched network."""
+    return {name: amount for name, amount in quantities.items() if not QUANTITIES[name].of_network}
 
 
 def resolution_at(quantities: Mapping[str, float], full: int) -> int | None:
@@ -104,19 +140,23 @@ def resumable(quantities: Mapping[str, float]) -> bool:
     return all(QUANTITIES[name].resumable for name in quantities)
 
 
-def hyperparameter_of(name: FidelityName | None) -> str | None:
-    """Return the hyperparameter that a fidelity takes the place of, None if the space keeps all of its own."""
-    first = "" if name is None else name.partition(",")[0]
-    return first if first and QUANTITIES[first].searched else None
+def hyperparameters_of(name: str | None) -> tuple[str, ...]:
+    """Return the hyperparameters that a fidelity takes the place of, none if the space keeps all of its own.
 
-
-def cuts_network(name: FidelityName | None) -> bool:
-    """Say whether a fidelity cuts the searched network itself, so that baselines have none."""
-    return name in QUANTITIES and QUANTITIES[str(name)].of_network
+    Args:
+        name: A `FidelityName`, or None.
+    """
+    return () if name is None else tuple(part for part in name.split(",") if QUANTITIES[part].searched)
 
 
 def resource_unit(name: FidelityName) -> str:
     """Say what a fidelity's resource is counted in, such as `epochs`."""
-    first, _, second = name.partition(",")
-    unit = QUANTITIES[first].unit
-    return f"{unit} at full {second}, as a larger share of either" if second else unit
+    counted = counted_in(name)
+    unit = QUANTITIES[counted].unit
+    others = [part for part in name.split(",") if part != counted]
+    if not others:
+        return unit
+    follows = QUANTITIES[others[0]].of_network
+    return (
+        f"{unit}, {others[0]} in proportion" if follows else f"{unit} at full {others[0]}, as a larger share of either"
+    )

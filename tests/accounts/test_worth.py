@@ -83,7 +83,7 @@ def test_no_random_configuration_is_cheaper_than_the_cheapest(target):
     data, device = DataChoice("digits"), load_target(target)
     space = make_space("paper", depth=weighted_layers("tiny_cnn", data), fidelity=None, seed=7)
     designs = [
-        space.to_design(dict(values), backbone="tiny_cnn", fidelity=None, epochs=1, base=Recipe())
+        space.to_design(dict(values), backbone="tiny_cnn", quantities={}, epochs=1, base=Recipe())
         for values in space.configspace.sample_configuration(150)
     ]
     cheapest = cheapest_design(config).energy.energy_j

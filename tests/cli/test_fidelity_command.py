@@ -1,9 +1,10 @@
-"""Fewer images, smaller images and fewer bits as the fidelity of a tiny real study."""
+"""Fewer images, smaller images, fewer bits and fewer shifted layers as the fidelity of a tiny real study."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from greenshift.schemes import Depth
 from greenshift.store import Store
 
 
@@ -102,8 +103,30 @@ def test_a_search_over_bits_of_a_weight(contract, call, tmp_path):
     assert len({e.fidelity["weight_bits"] for e in evaluations}) > 1
     for evaluation in evaluations:
         assert {s.weight_bits for _, s in evaluation.design.schemes} <= {evaluation.fidelity["weight_bits"]}
-    said = call(
-        "search", "--space", "full", "--fidelity", "weight_bits", "--budget", "1trials", "--store", tmp_path / "x"
-    )
-    assert (said.code, said.err.count("\n")) == (2, 1)
-    assert "'weight_bits' is unknown in space full, where layers have schemes of their own" in said.err
+    for fidelity in ("weight_bits", "epochs,weight_bits"):
+        said = call(
+            *("search", "--space", "full", "--fidelity", fidelity, "--budget", "1trials", "--store", tmp_path / "x")
+        )
+        assert (said.code, said.err.count("\n")) == (2, 1)
+        assert "'weight_bits' is unknown in space full, where layers have schemes of their own" in said.err
+
+
+def test_a_search_over_epochs_and_the_layers_that_are_shifted_in_proportion(contract, call, tmp_path):
+    search = (*without(contract, "--max-fidelity"), "--fidelity", "epochs,shift_depth", "--optimizer", "hyperband")
+    options = ("--max-fidelity", "4", "--min-fidelity", "1", "--train-limit", "64", "--store", tmp_path)
+    for budget in ("2trials", "5trials"):
+        said = call(*search, *options, "--budget", budget)
+        assert said.code == 0, said.err
+    with Store.open(tmp_path) as store:
+        evaluations = store.evaluations()
+    trials = [e for e in evaluations if e.label is None]
+    assert {(e.fidelity["epochs"], e.fidelity["shift_depth"]) for e in trials} == {(1.0, 1.0), (4.0, 5.0)}
+    for evaluation in trials:
+        assert len(evaluation.curve) == evaluation.fidelity["epochs"]
+        assert evaluation.design.schemes[0][0] == Depth(int(evaluation.fidelity["shift_depth"]))
+    assert {tuple(e.fidelity.items()) for e in evaluations if e.label} == {(("epochs", 4.0),)}
+    said = call("front", tmp_path)
+    assert said.code == 0
+    assert "float32" in said.out
+    said = call("report", tmp_path)
+    assert said.code == 0

@@ -42,7 +42,7 @@ def configurations():
 
 def sample_design(configuration):
     space = make_space("paper", depth=DEPTH, fidelity="epochs")
-    return space.to_design({**FIXED, **configuration}, backbone="tiny_cnn", fidelity=None, epochs=EPOCHS, base=Recipe())
+    return space.to_design({**FIXED, **configuration}, backbone="tiny_cnn", quantities={}, epochs=EPOCHS, base=Recipe())
 
 
 def sample_training(number, network, fails):

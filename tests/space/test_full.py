@@ -26,7 +26,7 @@ from greenshift.space.techniques import TECHNIQUES, parameters
 
 def designed(space, configuration, **base):
     return space.to_design(
-        space.complete(configuration), backbone="resnet20", fidelity=None, epochs=None, base=Recipe(**base)
+        space.complete(configuration), backbone="resnet20", quantities={}, epochs=None, base=Recipe(**base)
     )
 
 
@@ -129,7 +129,7 @@ def test_every_sample_is_valid_and_its_design_can_be_profiled(seed, model):
     configuration = space.validate(dict(space.configspace.sample_configuration()))
     assert json.loads(json.dumps(configuration)) == configuration
     assert space.complete(configuration) == configuration
-    design = space.to_design(configuration, backbone=model, fidelity=None, epochs=None, base=Recipe())
+    design = space.to_design(configuration, backbone=model, quantities={}, epochs=None, base=Recipe())
     assert Design.from_json(json.loads(json.dumps(design.to_json()))) == design
     profile_design(design, DataChoice(data))
 
@@ -138,7 +138,7 @@ def test_a_mixture_builds_and_runs():
     space = full_space("tiny_cnn", "digits", **EVERYTHING)
     schemes = dict(zip(("stem", "stage1", "stage2", "stage3", "head"), CHOICES, strict=False))
     values = space.complete({f"scheme_{group}": scheme for group, scheme in schemes.items()})
-    design = space.to_design(values, backbone="tiny_cnn", fidelity=None, epochs=None, base=Recipe())
+    design = space.to_design(values, backbone="tiny_cnn", quantities={}, epochs=None, base=Recipe())
     assert [type(scheme).__name__ for _, scheme in design.schemes] == [
         "Uniform",
         "Uniform",
@@ -246,7 +246,7 @@ def test_the_activations_of_a_stage_are_where_it_is_in_every_form(model, data, f
     space = full_space(model, data, **EVERYTHING)
     functions = {"activation_stage1": "tanh", "activation_stage2": "elu", "activation_stage3": "gelu"}
     asked = {name: value for name, value in {**form, **functions}.items() if name in space.configspace}
-    design = space.to_design(space.complete(asked), backbone=model, fidelity=None, epochs=None, base=Recipe())
+    design = space.to_design(space.complete(asked), backbone=model, quantities={}, epochs=None, base=Recipe())
     shape = ImageShape(10, 1, 8) if data == "digits" else ImageShape(10, 3, 32)
     network = build_network(dataclasses.replace(design, schemes=()), shape)
     names = [found.name for module in network.modules() if (found := activation_of(module)) is not None]
@@ -268,7 +268,7 @@ def test_groups_hold_in_every_form(model, data, form):
     space = full_space(model, data, **EVERYTHING)
     schemes = {"stem": "int8", "stage1": "shift", "stage2": "ternary", "stage3": "binary", "head": "int8"}
     values = space.complete(form | {f"scheme_{group}": scheme for group, scheme in schemes.items()})
-    design = space.to_design(values, backbone=model, fidelity=None, epochs=None, base=Recipe())
+    design = space.to_design(values, backbone=model, quantities={}, epochs=None, base=Recipe())
     layers = [layer for layer in profile_design(design, DataChoice(data)).layers if layer.weights]
     kinds = [(layer.arithmetic, layer.weight_bits) for layer in layers]
     assert kinds[0] == kinds[-1] == ("int", 8)

@@ -48,12 +48,14 @@ def test_paper_space_is_table_1():
     assert not space.conditions
 
 
-@pytest.mark.parametrize("fidelity", ["epochs", "shift_depth"])
+@pytest.mark.parametrize("fidelity", ["epochs", "shift_depth", "epochs,shift_depth", "weight_bits,resolution"])
 def test_a_fidelity_leaves_the_space(fidelity):
     space = make_space("paper", depth=20, fidelity=fidelity)
-    assert set(space.configspace) == (RANGES.keys() | CHOICES.keys()) - {fidelity}
-    with pytest.raises(InputError, match=f"'{fidelity}' is the fidelity"):
-        space.validate({**default(space), fidelity: 7})
+    gone = set(fidelity.split(",")) - {"resolution"}
+    assert set(space.configspace) == (RANGES.keys() | CHOICES.keys()) - gone
+    for name in gone:
+        with pytest.raises(InputError, match=f"'{name}' is the fidelity"):
+            space.validate({**default(space), name: 7})
 
 
 def test_shift_depth_follows_the_network():
@@ -106,16 +108,20 @@ def test_validate_returns_plain_values():
     assert json.loads(json.dumps(values)) == values
 
 
-@given(seed=st.integers(0, 10_000), fidelity=st.sampled_from([None, "epochs", "shift_depth"]))
+@given(
+    seed=st.integers(0, 10_000),
+    fidelity=st.sampled_from([None, "epochs", "shift_depth", "epochs,shift_depth", "data_fraction"]),
+)
 @settings(max_examples=60, deadline=None)
 def test_every_sample_is_valid_and_makes_a_design_that_survives_json(seed, fidelity):
     space = make_space("paper", depth=20, fidelity=fidelity, seed=seed)
     configuration = space.validate(dict(space.configspace.sample_configuration()))
-    design = space.to_design(configuration, backbone="resnet20", fidelity=3.0, epochs=None, base=Recipe())
+    shifted = {"shift_depth": 3.0}  # counts where the depth is the fidelity
+    design = space.to_design(configuration, backbone="resnet20", quantities=shifted, epochs=None, base=Recipe())
     assert Design.from_json(json.loads(json.dumps(design.to_json()))) == design
     assert design.recipe.optimization.lr == configuration["lr"]
     assert design.recipe.batch_size == configuration["batch_size"]
-    depth = 3 if fidelity == "shift_depth" else configuration["shift_depth"]
+    depth = 3 if "shift_depth" in (fidelity or "") else configuration["shift_depth"]
     assert [key for key, _ in design.schemes] == ([Depth(depth)] if depth else [])
 
 
@@ -123,7 +129,7 @@ def test_to_design_takes_the_rest_from_the_base():
     space = make_space("paper", depth=20, fidelity=None)
     base = Recipe(epochs=3, augment="crop-flip", optimization=Optimization(schedule="cosine", warmup=0.1))
     design = space.to_design(
-        {**default(space), "epochs": 12}, backbone="resnet20", fidelity=None, epochs=None, base=base
+        {**default(space), "epochs": 12}, backbone="resnet20", quantities={}, epochs=None, base=base
     )
     assert design == Design(
         backbone="resnet20",
@@ -141,33 +147,44 @@ def test_epochs_come_from_the_argument_then_the_configuration_then_the_base():
     space = make_space("paper", depth=20, fidelity="epochs")
     base = Recipe(epochs=3)
 
-    def epochs(configuration, given_epochs, fidelity=None):
-        design = space.to_design(configuration, backbone="x", fidelity=fidelity, epochs=given_epochs, base=base)
+    def epochs(configuration, given_epochs, **quantities):
+        design = space.to_design(configuration, backbone="x", quantities=quantities, epochs=given_epochs, base=base)
         return design.recipe.epochs
 
     assert epochs(default(space), None) == 3
     assert epochs({**default(space), "epochs": 200}, None) == 200
     assert epochs({**default(space), "epochs": 200}, 50) == 50
-    assert epochs(default(space), 50, fidelity=2.0) == 50
+    assert epochs(default(space), 50, epochs=2.0) == 50
 
 
-def test_shift_depth_as_fidelity_sets_the_shifted_layers():
-    space = make_space("paper", depth=20, fidelity="shift_depth")
-    for fidelity, depth in ((7.0, 7), (None, 20)):
-        design = space.to_design(default(space), backbone="x", fidelity=fidelity, epochs=None, base=Recipe())
-        assert design.schemes[0][0] == Depth(depth)
+@pytest.mark.parametrize(
+    ("fidelity", "quantities", "depth", "bits"),
+    [
+        ("shift_depth", {"shift_depth": 7.0}, 7, 5),
+        ("shift_depth", {}, 20, 5),
+        ("weight_bits", {"weight_bits": 3.0}, 20, 3),
+        ("shift_depth,weight_bits", {"shift_depth": 7.0, "weight_bits": 3.0}, 7, 3),
+        ("epochs,weight_bits", {"epochs": 2.0, "weight_bits": 2.0}, 20, 2),
+        ("epochs,weight_bits", {}, 20, 8),
+    ],
+)
+def test_a_fidelity_of_the_network_sets_its_layers_and_bits(fidelity, quantities, depth, bits):
+    space = make_space("paper", depth=20, fidelity=fidelity)
+    design = space.to_design(default(space), backbone="x", quantities=quantities, epochs=None, base=Recipe())
+    ((key, scheme),) = design.schemes
+    assert (key, scheme.weight_bits) == (Depth(depth), bits)
 
 
 def test_shift_depth_0_shifts_nothing():
     space = make_space("paper", depth=20, fidelity=None)
     configuration = {**default(space), "shift_depth": 0}
-    assert space.to_design(configuration, backbone="x", fidelity=None, epochs=None, base=Recipe()).schemes == ()
+    assert space.to_design(configuration, backbone="x", quantities={}, epochs=None, base=Recipe()).schemes == ()
 
 
 def test_to_design_names_what_is_missing():
     space = make_space("paper", depth=20, fidelity=None)
     with pytest.raises(InputError, match="'shift_type' is missing"):
-        space.to_design({"shift_depth": 3}, backbone="x", fidelity=None, epochs=None, base=Recipe())
+        space.to_design({"shift_depth": 3}, backbone="x", quantities={}, epochs=None, base=Recipe())
 
 
 def test_named_configurations_are_the_papers():
@@ -190,7 +207,7 @@ def test_named_configurations_are_the_papers():
 def test_named_configurations_make_designs_in_every_study(name, fidelity):
     values = named_configuration(name, 20)
     space = make_space("paper", depth=20, fidelity=fidelity)
-    design = space.to_design(values, backbone="resnet20", fidelity=None, epochs=None, base=Recipe())
+    design = space.to_design(values, backbone="resnet20", quantities={}, epochs=None, base=Recipe())
     assert design.recipe.epochs == values["epochs"]
     assert design.schemes[0][1] == Shift(
         values["shift_type"],
@@ -224,6 +241,7 @@ def test_callers_cannot_change_a_named_configuration():
     [
         ({"name": "papers"}, "unknown space 'papers'; known: paper, full"),
         ({"fidelity": "lr"}, "fidelity: 'lr' is unknown; known: epochs, shift_depth"),
+        ({"fidelity": "epochs,lr"}, "fidelity: 'lr' is unknown; known: epochs, shift_depth"),
         ({"depth": 0}, "at least 1, not 0"),
     ],
 )

@@ -9,7 +9,7 @@ from greenshift.amounts import Amount
 from greenshift.config import StudyConfig
 from greenshift.energy import meter
 from greenshift.errors import InputError
-from greenshift.fidelities import hyperparameter_of
+from greenshift.fidelities import hyperparameters_of
 from greenshift.records import DataChoice, WeightFile
 from greenshift.targets.uncertainty import product_factor
 
@@ -62,7 +62,7 @@ def metered_training(config: StudyConfig) -> Training:
     data = DataChoice(config.data, config.data_dir, config.validation_share, config.train_limit, config.seed)
     images = len(load_splits(data)[1].train)
     probe = dataclasses.replace(data, train_limit=min(images, _PROBE_IMAGES))
-    counted = hyperparameter_of(config.fidelity) == "epochs" and config.fidelity_max
+    counted = "epochs" in hyperparameters_of(config.fidelity) and config.fidelity_max
     epochs = counted or config.epochs
     recipe = Recipe(epochs=1, distillation=None if config.teacher is None else Distillation())
     design, teacher = Design(config.model, recipe=recipe), teacher_for(recipe, WeightFile.of(config, "teacher"), data)

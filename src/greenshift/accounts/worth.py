@@ -11,7 +11,6 @@ from greenshift.amounts import Amount, Fleet
 from greenshift.config import StudyConfig
 from greenshift.energy import Metered, Reading, session_meter
 from greenshift.errors import InputError
-from greenshift.fidelities import hyperparameter_of
 from greenshift.records import DataChoice
 
 # A choice: more than this many full trainings is not asked for, however large the fleet.
@@ -181,11 +180,11 @@ def cheapest_design(config: StudyConfig) -> Cheapest:
     data, target = DataChoice(config.data, config.data_dir), load_target(config.target)
     scope = study_scope(config, lambda design: profile_design(design, data), target)
     depth = weighted_layers(config.model, data)
-    space = make_space(config.space, depth=depth, fidelity=hyperparameter_of(config.fidelity), scope=scope)
+    space = make_space(config.space, depth=depth, fidelity=config.fidelity, scope=scope)
     costs: dict[Design, Amount] = {}
 
     def spent(values: Mapping[str, Any]) -> Amount:
-        design = space.to_design(values, backbone=config.model, fidelity=None, epochs=1, base=Recipe())
+        design = space.to_design(values, backbone=config.model, quantities={}, epochs=1, base=Recipe())
         bare = dataclasses.replace(design, recipe=Recipe())  # a recipe costs nothing per inference
         if bare not in costs:
             found = cost(profile_design(bare, data), target)

@@ -151,7 +151,7 @@ def _designed(config: StudyConfig, configuration: str | None) -> tuple[Design, N
             space.validate({**values, **given})
         except InputError as error:
             raise InputError(f"{configuration}: {error}") from error
-    design = space.to_design(values, backbone=config.model, fidelity=None, epochs=None, base=Recipe())
+    design = space.to_design(values, backbone=config.model, quantities={}, epochs=None, base=Recipe())
     return design, profile_design(design, data)
 
 

@@ -6,7 +6,7 @@ import numbers
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 from ConfigSpace import Configuration, ConfigurationSpace
 from ConfigSpace.exceptions import (
@@ -26,7 +26,7 @@ from ConfigSpace.types import NotSet
 
 from greenshift.design import Design, Recipe
 from greenshift.errors import InputError
-from greenshift.fidelities import FULL_WEIGHT_BITS
+from greenshift.fidelities import FULL_WEIGHT_BITS, QUANTITIES, FidelityName, hyperparameters_of
 from greenshift.space.full import add_full, full_design, reasons, require_scope, single_techniques
 from greenshift.space.paper import paper_design, paper_hyperparameters
 from greenshift.space.scope import Scope
@@ -34,6 +34,7 @@ from greenshift.space.scope import Scope
 # Makes a design of a configuration, a backbone and the recipe of what the space does not search.
 DesignRule = Callable[[Mapping[str, Any], str, Recipe], Design]
 
+# Which hyperparameters of a space may be its fidelity; what no space searches may be one in all of them.
 _FIDELITIES = {"paper": ("epochs", "shift_depth", "weight_bits"), "full": ("epochs",)}
 
 
@@ -43,8 +44,8 @@ class SearchSpace:
 
     Attributes:
         name: Name of the space, such as `paper`.
-        configspace: The hyperparameters, without the one that is the fidelity.
-        fidelity: Name of the hyperparameter that is the fidelity instead, or None.
+        configspace: The hyperparameters, without those that are the fidelity.
+        fidelity: Names of the hyperparameters that are the fidelity instead.
         depth: Number of convolutions and linear layers of the network.
         fixed: Values of the hyperparameters that every configuration shares and the ConfigSpace lacks.
         rule: What makes a design of a configuration.
@@ -55,7 +56,7 @@ class SearchSpace:
 
     name: str
     configspace: ConfigurationSpace
-    fidelity: str | None
+    fidelity: tuple[str, ...]
     depth: int
     fixed: Mapping[str, Any] = field(default_factory=dict)
     rule: DesignRule = paper_design
@@ -88,20 +89,20 @@ class SearchSpace:
         configuration: Mapping[str, Any],
         *,
         backbone: str,
-        fidelity: float | None,
+        quantities: Mapping[str, float],
         epochs: int | None,
         base: Recipe,
     ) -> Design:
         """Return the design that a configuration stands for. Pure; ranges are `validate`'s business.
 
         A study with epochs as fidelity trains one and the same design for fewer epochs on its lower
-        rungs, so `fidelity` leaves that design alone and `epochs` is the number of a full training.
-        With shift depth or weight bits as fidelity, `fidelity` is the number of shifted layers or of bits.
+        rungs, so they leave that design alone and `epochs` is the number of a full training.
+        Where shift depth or weight bits are the fidelity, the design has as many as `quantities` says.
 
         Args:
             configuration: Values of the space's hyperparameters, or a named configuration.
             backbone: Model name.
-            fidelity: Resource of the evaluation, or None for the full one.
+            quantities: Of the evaluation (`fidelities.quantities_at`); what is not in it is full.
             epochs: Epochs of a full training, or None to take the configuration's, or `base`'s if the
                 configuration has none.
             base: Recipe for what the space does not search (augmentation, schedule, label smoothing).
@@ -111,8 +112,8 @@ class SearchSpace:
         """
         configuration = {**self.fixed, **configuration}
         of_network = {"shift_depth": self.depth, "weight_bits": FULL_WEIGHT_BITS}
-        if self.fidelity in of_network:
-            configuration[self.fidelity] = of_network[self.fidelity] if fidelity is None else round(fidelity)
+        for name in set(self.fidelity) & of_network.keys():
+            configuration[name] = round(quantities.get(name, of_network[name]))
         full = configuration.get("epochs", base.epochs) if epochs is None else epochs
         try:
             return self.rule(configuration, backbone, replace(base, epochs=full))
@@ -153,7 +154,7 @@ class SearchSpace:
         known = list(self.configspace)
         for name, value in configuration.items():
             self._check_reason(name, value)
-            if name == self.fidelity:
+            if name in self.fidelity:
                 raise InputError(f"configuration: '{name}' is the fidelity of this study and not searched; remove it")
             if name not in known:
                 close = difflib.get_close_matches(str(name), known, n=1)
@@ -169,8 +170,8 @@ def make_space(
     Args:
         name: `paper`, Table 1 of the paper, or `full`, every technique per layer group.
         depth: Number of convolutions and linear layers of the network, the largest shift depth.
-        fidelity: Hyperparameter that is the fidelity and therefore leaves the space: `epochs`,
-            `shift_depth` or `weight_bits` (of `paper`), or None.
+        fidelity: A `FidelityName`, whose hyperparameters leave the space (`epochs`; of `paper` also `shift_depth`
+            and `weight_bits`), or None.
         seed: Seed of the space's own sampling; optimizers bring their own.
         scope: What a full space searches; needed for `full` only.
 
@@ -179,21 +180,28 @@ def make_space(
     """
     if name not in _FIDELITIES:
         raise InputError(f"space: unknown space '{name}'; known: {', '.join(_FIDELITIES)}")
-    if fidelity is not None and fidelity not in _FIDELITIES[name]:
-        which = "" if name == "paper" else f" in space {name}, where layers have schemes of their own"
-        raise InputError(f"fidelity: '{fidelity}' is unknown{which}; known: {', '.join(_FIDELITIES[name])}")
+    _check_fidelity(name, fidelity)
     if depth < 1:
         raise InputError(f"space {name}: depth is the number of layers to shift, at least 1, not {depth}")
-    configspace = ConfigurationSpace(name=name, seed=seed)
+    configspace, searched = ConfigurationSpace(name=name, seed=seed), hyperparameters_of(fidelity)
     if name == "full":
         scope = require_scope(scope)
         add_full(configspace, scope)
         rule, starts = partial(full_design, scope), tuple(single_techniques(configspace, scope))
-        return SearchSpace(name, configspace, fidelity, depth, rule=rule, reasons=reasons(scope), starts=starts)
+        return SearchSpace(name, configspace, searched, depth, rule=rule, reasons=reasons(scope), starts=starts)
     configspace.add(
-        hyperparameter for hyperparameter in paper_hyperparameters(depth) if hyperparameter.name != fidelity
+        hyperparameter for hyperparameter in paper_hyperparameters(depth) if hyperparameter.name not in searched
     )
-    return SearchSpace(name, configspace, fidelity, depth)
+    return SearchSpace(name, configspace, searched, depth)
+
+
+def _check_fidelity(space: str, fidelity: str | None) -> None:
+    single = [name for name in get_args(FidelityName) if "," not in name]
+    known = [name for name in single if not QUANTITIES[name].searched or name in _FIDELITIES[space]]
+    for name in [] if fidelity is None else fidelity.split(","):
+        if name not in known:
+            which = "" if space == "paper" else f" in space {space}, where layers have schemes of their own"
+            raise InputError(f"fidelity: '{name}' is unknown{which}; known: {', '.join(known)}")
 
 
 def space_names() -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from greenshift.config import StudyConfig
 from greenshift.design import Design, Recipe
 from greenshift.energy import Meter, best_meter, session_meter
 from greenshift.errors import InputError
+from greenshift.fidelities import hyperparameters_of
 from greenshift.front import REFERENCE_BASELINE
 from greenshift.profile import NetworkProfile
 from greenshift.records import DataChoice, Evaluation, Task, WeightFile
@@ -84,7 +85,7 @@ def replay_evaluator(config: StudyConfig) -> Evaluator | None:
     replay = Replay(table)
 
     def space(name: str, *, depth: int, fidelity: str | None, **_: object) -> SearchSpace:
-        return SearchSpace(name, table.space, fidelity, depth, fixed=table.fixed)
+        return SearchSpace(name, table.space, hyperparameters_of(fidelity), depth, fixed=table.fixed)
 
     return Evaluator(
         evaluate=replay.evaluate,

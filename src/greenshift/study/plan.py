@@ -8,7 +8,7 @@ from greenshift.budget import Budget, parse_budget
 from greenshift.config import StudyConfig, constraints
 from greenshift.design import Design, Distillation, Optimization, Recipe
 from greenshift.errors import InputError
-from greenshift.fidelities import cuts_network, hyperparameter_of, quantities_at, resolution_at
+from greenshift.fidelities import hyperparameters_of, quantities_at, resolution_at, without_network
 from greenshift.front import study_reference
 from greenshift.objectives import HOST_LATENCY, Objective, get_objectives
 from greenshift.optimize import Configuration, Fidelity, Optimizer, make_optimizer
@@ -68,11 +68,12 @@ class Plan:
 
     def design(self, configuration: Mapping[str, Any], fidelity: float | None = None) -> Design:
         """Return the design of a configuration, at full fidelity if none is given."""
+        resource = self.fidelity.maximum if fidelity is None and self.fidelity else fidelity
         design = self.space.to_design(
             configuration,
             backbone=self.config.model,
-            fidelity=self.fidelity.maximum if fidelity is None and self.fidelity else fidelity,
-            epochs=self.recipe.epochs if hyperparameter_of(self.config.fidelity) == "epochs" else None,
+            quantities=self._quantities(resource),
+            epochs=self.recipe.epochs if "epochs" in hyperparameters_of(self.config.fidelity) else None,
             base=self.recipe,
         )
         side = self._side(fidelity)
@@ -147,10 +148,10 @@ class Plan:
 
     def baseline_tasks(self) -> list[Task]:
         """Return the tasks of the baselines, with the trial numbers -1, -2 and so on."""
-        # Baselines are not shifted as deep as the trials that are compared, or in their bits: they have no fidelity.
-        full = None if self.fidelity is None or cuts_network(self.config.fidelity) else self.fidelity.maximum
+        # Baselines are not shifted as deep as the trials that are compared, or in their bits.
+        full = {} if self.fidelity is None else without_network(self._quantities(self.fidelity.maximum))
         return [
-            self._task(-number, label, {}, design, self._quantities(full))
+            self._task(-number, label, {}, design, full)
             for number, (label, design) in enumerate(self.baselines.items(), start=1)
         ]
 
@@ -161,7 +162,7 @@ class Plan:
     def _quantities(self, resource: float | None) -> dict[str, float]:
         if self.fidelity is None or self.config.fidelity is None or resource is None:
             return {}
-        return quantities_at(self.config.fidelity, resource, self.fidelity.maximum)
+        return quantities_at(self.config.fidelity, resource, self.fidelity.maximum, self.space.depth)
 
     def _task(
         self,
@@ -206,17 +207,16 @@ def make_plan(config: StudyConfig, evaluator: Evaluator, facts: Mapping[str, Any
     data = DataChoice(config.data, config.data_dir, config.validation_share, config.train_limit, config.seed)
     depth = evaluator.weighted_layers(config.model, data)
     plain = evaluator.profile(Design(config.model), data)
-    searched = hyperparameter_of(config.fidelity)
     fidelity = study_fidelity(config, evaluator.epochs_range(data), depth, plain.input_shape[-1])
     epochs = config.epochs or evaluator.epochs_range(data)[1]
-    if fidelity is not None and searched == "epochs":
+    if fidelity is not None and "epochs" in hyperparameters_of(config.fidelity):
         epochs = round(fidelity.maximum)
     baselines = evaluator.baselines(config.model, data, epochs, depth)
     float32 = _by_objective(cost(plain, target), ("energy_j", "latency_s", "size_bytes", "peak_memory_bytes"))
     recipe = _recipe(config, epochs)
     teacher, init = _trained_weights(config, evaluator, recipe, data, facts)
     scope = study_scope(config, lambda design: evaluator.profile(design, data), target)
-    space = evaluator.space(config.space, depth=depth, fidelity=searched, seed=config.seed, scope=scope)
+    space = evaluator.space(config.space, depth=depth, fidelity=config.fidelity, seed=config.seed, scope=scope)
     plan = Plan(
         config=config,
         evaluator=evaluator,

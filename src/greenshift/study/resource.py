@@ -4,7 +4,14 @@ import math
 
 from greenshift.config import StudyConfig
 from greenshift.errors import InputError
-from greenshift.fidelities import FEWEST_WEIGHT_BITS, FULL_PERCENT, FULL_WEIGHT_BITS, QUANTITIES, resource_unit
+from greenshift.fidelities import (
+    FEWEST_WEIGHT_BITS,
+    FULL_PERCENT,
+    FULL_WEIGHT_BITS,
+    QUANTITIES,
+    counted_in,
+    resource_unit,
+)
 from greenshift.optimize import Fidelity, make_fidelity
 
 # Two rungs below everything at the ratio of 3 that brackets have.
@@ -32,13 +39,13 @@ def study_fidelity(config: StudyConfig, epochs_range: tuple[int, int], depth: in
         "data_fraction": (_LEAST_PERCENT, FULL_PERCENT),
         "resolution": (math.ceil(pixels / 2), pixels),
     }
-    first = config.fidelity.partition(",")[0]
-    lowest, highest = ranges[first]
+    counted = counted_in(config.fidelity)
+    lowest, highest = ranges[counted]
     maximum = config.fidelity_max or max(highest, config.fidelity_min or 0)
     minimum = config.fidelity_min or min(lowest, maximum)
     unit = resource_unit(config.fidelity)
-    if first != "epochs" and maximum > highest:
+    if counted != "epochs" and maximum > highest:
         raise InputError(f"fidelity_max {maximum} is more than the {highest} {unit} that there are")
-    if first == "weight_bits" and minimum < lowest:
+    if counted == "weight_bits" and minimum < lowest:
         raise InputError(f"fidelity_min {minimum} is less than the {lowest} {unit} that there have to be")
-    return make_fidelity(config.fidelity, minimum, maximum, QUANTITIES[first].eta)
+    return make_fidelity(config.fidelity, minimum, maximum, QUANTITIES[counted].eta)
