@@ -6,9 +6,8 @@
  *
  * Compiled with GS_AMX_EMULATION it uses tests/amx_emulation.h in place of the instructions.
  */
-#include "finish.h"
+#include "amx_finish.h"
 #include "linear.h"
-#include "pack.h"
 
 #if defined(GS_AMX_EMULATION)
 #include "tests/amx_emulation.h"
@@ -16,9 +15,7 @@
 #include <immintrin.h>
 #endif
 
-enum { ROWS = 16, TILE_QUADS = 16, QUAD_BYTES = 4 * GS_BLOCK, PALETTE = 1, TILES = 8 };
-
-typedef int32_t gs_sums[ROWS][GS_BLOCK];
+enum { TILE_QUADS = 16, QUAD_BYTES = 4 * GS_BLOCK, PALETTE = 1, TILES = 8 };
 
 /* Weights of a layer: for each column, which is a plane of a block, `taps` kernel rows of `chunks` tiles. */
 typedef struct {
@@ -33,20 +30,8 @@ typedef struct {
     uint8_t rows[16];
 } gs_tile_shapes;
 
-/* Output pixels as lines of evenly spaced windows. Of every `period` positions of a line `keep` are pixels; those between
- * are windows over the border of the map, computed and dropped. */
-typedef struct {
-    int32_t lines, positions, period, keep;
-    ptrdiff_t step, line_step;
-} gs_grid;
-
 static int32_t divide_up(int32_t a, int32_t b) {
     return (a + b - 1) / b;
-}
-
-/* Linear layers: the images are the positions. */
-static int over_images(const gs_layer *layer) {
-    return layer->height == 1 && layer->width == 1;
 }
 
 static gs_grid find_grid(const gs_layer *layer, int32_t images) {
@@ -68,29 +53,6 @@ static gs_grid find_grid(const gs_layer *layer, int32_t images) {
         }
     }
     return grid;
-}
-
-/* Where a tile of sums goes: from position `from` of a line on, `rows` of them. */
-static void finish_tile(const gs_layer *layer, const gs_call *call, const gs_grid *grid, int32_t image, int32_t line,
-                        int32_t position, int32_t rows, int32_t skip, int32_t block, const gs_sums sums) {
-    const int32_t first = block * GS_BLOCK;
-    for (int32_t i = skip; i < rows; i++) {
-        int32_t n = image, y = line + (position + i) / grid->period, x = (position + i) % grid->period;
-        if (x >= grid->keep)
-            continue;
-        if (over_images(layer)) {
-            n = x;
-            x = 0;
-        }
-        const ptrdiff_t to = n * layer->output.image + (ptrdiff_t)y * layer->output.row +
-                             (ptrdiff_t)x * layer->output.pixel + first;
-        const ptrdiff_t from = n * layer->residual.image + (ptrdiff_t)y * layer->residual.row +
-                               (ptrdiff_t)x * layer->residual.pixel + first;
-        const ptrdiff_t logit =
-            (((ptrdiff_t)n * layer->height + y) * layer->width + x) * layer->outputs + first;
-        gs_finish_block(layer, first, sums[i], call->residual ? call->residual + from : NULL,
-                        call->logits ? NULL : call->output + to, call->logits ? call->logits + logit : NULL);
-    }
 }
 
 static void set_shapes(int32_t rows, int32_t quads, const uint8_t kinds[TILES]) {
@@ -219,27 +181,43 @@ static void sum_three_rows(const uint8_t *map, ptrdiff_t row, ptrdiff_t step, gs
     _tile_stored(2, sums[2], 64);
 }
 
+/* Where three rows of sums go: from row `from` of them on, all but the first `skip` pixels. */
+typedef struct {
+    int32_t image, line, from, begin, skip;
+} gs_three_rows;
+
+static void finish_three_rows(const gs_layer *layer, const gs_call *call, const gs_three_rows *rows,
+                              const gs_sums sums[3]) {
+    for (int32_t j = rows->from; j < 3; j++) {
+        gs_tile_job job = find_run(layer, call, rows->image, rows->line + j, rows->begin + rows->skip, 0);
+        finish_run(&job, sums[j] + rows->skip, ROWS - rows->skip);
+    }
+}
+
+/* Sums are finished while the tiles work on the next ones. */
 static void convolve_three_rows(const gs_layer *layer, const gs_call *call) {
     const gs_tiled *tiled = layer->packed;
-    const gs_grid grid = {layer->height, layer->width, layer->width, layer->width,
-                          (ptrdiff_t)layer->stride_w * layer->source.pixel, layer->source.row};
+    const ptrdiff_t step = (ptrdiff_t)layer->stride_w * layer->source.pixel;
     set_shapes(ROWS, tiled->quads, (const uint8_t *)"sssmmwww");
     _tile_loadd(5, tiled->weight, 64);
     _tile_loadd(6, tiled->weight + tiled->tile, 64);
     _tile_loadd(7, tiled->weight + 2 * tiled->tile, 64);
-    gs_sums sums[3] __attribute__((aligned(GS_ALIGN)));
+    gs_sums sums[2][3] __attribute__((aligned(GS_ALIGN)));
+    gs_three_rows waiting = {-1, 0, 0, 0, 0};
+    int turn = 0;
     for (int32_t image = 0; image < call->images; image++)
-        for (int32_t done = 0; done < grid.lines; done += 3) {
-            const int32_t line = done + 3 <= grid.lines ? done : grid.lines - 3;
-            const uint8_t *source = call->source + image * layer->source.image + line * grid.line_step;
-            for (int32_t x = 0; x < grid.positions; x += ROWS) {
-                const int32_t begin = x + ROWS <= grid.positions ? x : grid.positions - ROWS;
-                sum_three_rows(source + begin * grid.step, layer->source.row, grid.step, sums);
-                for (int32_t j = done - line; j < 3; j++)
-                    finish_tile(layer, call, &grid, image, line + j, begin, ROWS, x - begin, 0,
-                                (const int32_t(*)[GS_BLOCK])sums[j]);
+        for (int32_t done = 0; done < layer->height; done += 3) {
+            const int32_t line = done + 3 <= layer->height ? done : layer->height - 3;
+            const uint8_t *source = call->source + image * layer->source.image + line * layer->source.row;
+            for (int32_t x = 0; x < layer->width; x += ROWS, turn = !turn) {
+                const int32_t begin = x + ROWS <= layer->width ? x : layer->width - ROWS;
+                sum_three_rows(source + begin * step, layer->source.row, step, sums[turn]);
+                if (waiting.image >= 0)
+                    finish_three_rows(layer, call, &waiting, (const gs_sums *)sums[!turn]);
+                waiting = (gs_three_rows){image, line, done - line, begin, x - begin};
             }
         }
+    finish_three_rows(layer, call, &waiting, (const gs_sums *)sums[!turn]);
     _tile_release();
 }
 

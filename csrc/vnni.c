@@ -1,5 +1,6 @@
 /* AVX-512 VNNI: 16 outputs per register; four bytes of a pixel, broadcast, meet four weights of each output. */
 #include "depthwise.h"
+#include "finish_avx512.h"
 #include "linear.h"
 
 /* The sums of a tile, in assembly: GCC 12 copies every accumulator of the intrinsic before it adds to it, and spills
@@ -97,64 +98,6 @@ SUM_TILE(4x4, WEIGHT4,
          PIXEL4(P0, 0, 1, 2, 3) PIXEL4(P1, 4, 5, 6, 7) PIXEL4(P2, 8, 9, 10, 11) PIXEL4(P3, 12, 13, 14, 15))
 SUM_TILE(1x4, WEIGHT4, PIXEL4(P0, 0, 1, 2, 3))
 
-/* The whole numbers that bytes are made of, less their zero; what lies below the lowest byte is cut off later. */
-INLINE __m512i to_sixteen(const gs_layer *layer, __m512 value, const uint8_t *residual) {
-    const gs_scaling *scaling = &layer->scaling;
-    value = _mm512_min_ps(value, _mm512_set1_ps(scaling->highest));
-    if (!residual)
-        return _mm512_cvtps_epi32(value);
-    value = _mm512_max_ps(value, _mm512_set1_ps(scaling->lowest));
-    const __m512 own = _mm512_roundscale_ps(value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    const __m512 bytes = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)residual)));
-    /* Only the last addition rounds: the difference and all products are exact. */
-    const __m512 other = _mm512_fmsub_ps(bytes, _mm512_set1_ps(scaling->residual_scale),
-                                         _mm512_set1_ps((float)scaling->residual_zero * scaling->residual_scale));
-    const __m512 sum = _mm512_fmadd_ps(own, _mm512_set1_ps(scaling->own_scale), other);
-    return _mm512_cvtps_epi32(_mm512_min_ps(sum, _mm512_set1_ps(scaling->sum_highest)));
-}
-
-/* 16 bytes of each of four pixels, saturating at 0, and then no less than `lowest`. */
-INLINE __m512i pack_four(const __m512i *integers, __m512i zero, __m512i lowest) {
-    /* Packing leaves channels 4i..4i+3 of the four pixels in part i of the register. */
-    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    const __m512i a = _mm512_add_epi16(_mm512_packs_epi32(integers[0], integers[1]), zero);
-    const __m512i b = _mm512_add_epi16(_mm512_packs_epi32(integers[2], integers[3]), zero);
-    return _mm512_max_epu8(_mm512_permutexvar_epi32(order, _mm512_packus_epi16(a, b)), lowest);
-}
-
-/* Stores with a mask are slow on some processors, so full blocks go without. */
-INLINE void store(uint8_t *to, __m128i bytes, __mmask16 mask) {
-    if (mask == 0xffff)
-        _mm_storeu_si128((__m128i *)to, bytes);
-    else
-        _mm_mask_storeu_epi8(to, mask, bytes);
-}
-
-/* Writes what four pixels, or `count` of them, have summed up for 16 channels. */
-INLINE void write_bytes(const gs_tile_job *job, const __m512i *sums, const int stride, const int count, int32_t first,
-                        __mmask16 mask) {
-    const gs_layer *layer = job->layer;
-    const __m512 multiplier = _mm512_load_ps(layer->multiplier + first);
-    const int added = job->residual != NULL;
-    const int zero = added ? layer->scaling.sum_zero : layer->scaling.zero;
-    const float lowest = added ? layer->scaling.sum_lowest : layer->scaling.lowest;
-    __m512i integers[4] = {_mm512_setzero_si512()};
-    UNROLLED
-    for (int p = 0; p < count; p++) {
-        const __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[p * stride]), multiplier);
-        const uint8_t *residual = added ? job->residual + p * job->residual_step + first : NULL;
-        integers[p] = to_sixteen(layer, value, residual);
-    }
-    const __m512i bytes = pack_four(integers, _mm512_set1_epi16((short)zero), _mm512_set1_epi8((char)((int)lowest + zero)));
-    uint8_t *to = job->output + first;
-    store(to, _mm512_castsi512_si128(bytes), mask);
-    if (count < 4)
-        return;
-    store(to + job->output_step, _mm512_extracti32x4_epi32(bytes, 1), mask);
-    store(to + job->output_step * 2, _mm512_extracti32x4_epi32(bytes, 2), mask);
-    store(to + job->output_step * 3, _mm512_extracti32x4_epi32(bytes, 3), mask);
-}
-
 static const int32_t none[4 * GS_BLOCK] __attribute__((aligned(GS_ALIGN)));
 
 /* Adds the plane of weights that count 128. */
@@ -164,31 +107,14 @@ INLINE void add_high(__m512i *sums, const __m512i *high, const int count) {
         sums[i] = _mm512_add_epi32(sums[i], _mm512_slli_epi32(high[i], 7));
 }
 
-INLINE void finish_block(const gs_tile_job *start, const __m512i *sums, const int stride, const int count, int32_t block) {
-    gs_tile_job job = *start;
-    const int32_t first = block * GS_BLOCK, left = job.layer->outputs - first;
-    const __mmask16 mask = (__mmask16)(left < GS_BLOCK ? (1u << left) - 1 : 0xffff);
-    if (job.logits) {
-        const __m512 multiplier = _mm512_load_ps(job.layer->multiplier + first);
-        UNROLLED
-        for (int p = 0; p < count; p++)
-            _mm512_mask_storeu_ps(job.logits + p * job.logits_step + first, mask,
-                                  _mm512_mul_ps(_mm512_cvtepi32_ps(sums[p * stride]), multiplier));
-        return;
-    }
+INLINE void finish(const gs_tile_job *start, const __m512i *sums, const int count, const int blocks) {
     UNROLLED
-    for (int p = 0; p < count; p += 4) {
-        write_bytes(&job, sums + p * stride, stride, count < 4 ? count : 4, first, mask);
-        job.output += 4 * job.output_step;
-        if (job.residual)
-            job.residual += 4 * job.residual_step;
+    for (int b = 0; b < blocks; b++) {
+        const int32_t first = (start->block + b) * GS_BLOCK;
+        const gs_finish shared = find_finish(start->layer, start->residual != NULL, first);
+        gs_tile_job job = *start;
+        finish_pixels(&shared, &job, sums + b, blocks, count, first);
     }
-}
-
-INLINE void finish(const gs_tile_job *job, const __m512i *sums, const int count, const int blocks) {
-    UNROLLED
-    for (int b = 0; b < blocks; b++)
-        finish_block(job, sums + b, blocks, count, job->block + b);
 }
 
 #define TILE(count, blocks)                                                                                      \
