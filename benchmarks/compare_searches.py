@@ -32,7 +32,8 @@ def command(args: argparse.Namespace, contender: str, seed: int) -> list[str]:
     own = ["--optimizer", contender]
     if args.techniques:
         own = ["--space", "full", *(() if contender == "full" else ("--techniques", contender))]
-        own += ["--teacher", args.teacher] if args.teacher and contender in ("full", "distill") else []
+        teacher = args.teacher and args.teacher.format(seed=seed)
+        own += ["--teacher", teacher] if teacher and contender in ("full", "distill") else []
     return [
         *(sys.executable, "-m", "greenshift", "search", "--no-baselines", "--fidelity", "epochs"),
         *("--data", args.data, "--model", args.model, "--target", args.target, *own),
@@ -89,7 +90,7 @@ def main() -> None:
     parser.add_argument("--target", default="cortex-m4")
     parser.add_argument("--optimizers", default="random,smac")
     parser.add_argument("--techniques", help="compare these, and `full`, instead of optimizers")
-    parser.add_argument("--teacher", help="artifact that `full` and `distill` learn from")
+    parser.add_argument("--teacher", help="what `full` and `distill` learn from; {seed} stands for the seed")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--budget", default="2.4kJ")
     parser.add_argument("--train-limit", type=int, default=3000)
