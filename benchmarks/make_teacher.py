@@ -4,7 +4,7 @@ What `greenshift select` writes has learned from the validation images too, and 
 comparison of searches by validation error needs a teacher that has not seen them. Data and seed must be those of the
 studies, whose split it is. Prints JSON.
 
-    python benchmarks/make_teacher.py --data digits --model tiny_cnn --width 2 --seed 0 --out build/teacher-0.safetensors
+    python benchmarks/make_teacher.py --data digits --model tiny_cnn --width 2 --seed 0 --out teacher-0.safetensors
 """
 
 import argparse
