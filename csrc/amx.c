@@ -104,55 +104,78 @@ static inline __attribute__((always_inline)) void sum_square(const gs_layer *lay
         _tile_stored(3, sums[3], 64);
 }
 
-/* lo + 128 hi, modulo 2^32. */
-static void join_planes(gs_sums low, const gs_sums high) {
-    for (int i = 0; i < ROWS; i++)
-        for (int o = 0; o < GS_BLOCK; o++)
-            low[i][o] = (int32_t)((uint32_t)low[i][o] + 128 * (uint32_t)high[i][o]);
+/* One or two tiles of the map whose sums are taken together, for one or two columns. */
+typedef struct {
+    gs_spot spot[2];
+    int maps;
+    gs_sums sums[4];
+} gs_square;
+
+static void sum_spots(const gs_layer *layer, const gs_call *call, const gs_grid *grid, const int8_t *weight, int columns,
+                      gs_square *square) {
+    const uint8_t *map[2];
+    for (int m = 0; m < square->maps; m++)
+        map[m] = call->source + square->spot[m].image * layer->source.image + square->spot[m].line * grid->line_step +
+                 square->spot[m].begin * grid->step;
+    if (square->maps == 2 && columns == 2)
+        sum_square(layer, map[0], map[1], grid->step, weight, 2, 2, square->sums);
+    else if (square->maps == 2)
+        sum_square(layer, map[0], map[1], grid->step, weight, 2, 1, square->sums);
+    else if (columns == 2)
+        sum_square(layer, map[0], map[0], grid->step, weight, 1, 2, square->sums);
+    else
+        sum_square(layer, map[0], map[0], grid->step, weight, 1, 1, square->sums);
 }
 
-/* One line of one image, `columns` columns from `column` on. The last tile begins early if it would end late; what it
- * computes again is not written again. */
-static void convolve_line(const gs_layer *layer, const gs_call *call, const gs_grid *grid, int32_t image, int32_t line,
-                          int32_t column, int32_t columns) {
+static void finish_square(const gs_layer *layer, const gs_call *call, const gs_grid *grid, int32_t rows, int32_t column,
+                          int columns, gs_square *square) {
+    const gs_tiled *tiled = layer->packed;
+    for (int m = 0; m < square->maps; m++) {
+        gs_sums *sums = square->sums + 2 * m;
+        if (tiled->planes == 2)
+            join_planes(sums[0], (const int32_t(*)[GS_BLOCK])sums[1]);
+        for (int32_t c = 0; c < columns / tiled->planes; c++)
+            finish_tile(layer, call, grid, &square->spot[m], rows, column / tiled->planes + c,
+                        (const int32_t(*)[GS_BLOCK])sums[c]);
+    }
+    square->maps = 0;
+}
+
+/* All tiles of the map for `columns` columns from `column` on, two at a time; sums are finished while the next ones are
+ * taken. The last tile of a line begins early if it would end late; what it computes again is not written again. */
+static void convolve_columns(const gs_layer *layer, const gs_call *call, const gs_grid *grid, int32_t column,
+                             int columns) {
     const gs_tiled *tiled = layer->packed;
     const int8_t *weight = tiled->weight + (size_t)column * tiled->column;
     const int32_t rows = grid->positions < ROWS ? grid->positions : ROWS;
-    const uint8_t *source = call->source + image * layer->source.image + line * grid->line_step;
-    gs_sums sums[4] __attribute__((aligned(GS_ALIGN)));
-    for (int32_t done = 0; done < grid->positions; done += 2 * ROWS) {
-        const int32_t last = grid->positions - rows;
-        const int32_t begin[2] = {done < last ? done : last, done + ROWS < last ? done + ROWS : last};
-        const int maps = done + ROWS < grid->positions ? 2 : 1;
-        const uint8_t *map[2] = {source + begin[0] * grid->step, source + begin[1] * grid->step};
-        if (maps == 2 && columns == 2)
-            sum_square(layer, map[0], map[1], grid->step, weight, 2, 2, sums);
-        else if (maps == 2)
-            sum_square(layer, map[0], map[1], grid->step, weight, 2, 1, sums);
-        else if (columns == 2)
-            sum_square(layer, map[0], map[1], grid->step, weight, 1, 2, sums);
-        else
-            sum_square(layer, map[0], map[1], grid->step, weight, 1, 1, sums);
-        for (int m = 0; m < maps; m++) {
-            const int32_t skip = done + m * ROWS - begin[m];
-            if (tiled->planes == 2)
-                join_planes(sums[2 * m], (const int32_t(*)[GS_BLOCK])sums[2 * m + 1]);
-            for (int32_t c = 0; c < columns / tiled->planes; c++)
-                finish_tile(layer, call, grid, image, line, begin[m], rows, skip, column / tiled->planes + c,
-                            (const int32_t(*)[GS_BLOCK])sums[2 * m + c]);
-        }
-    }
+    const int32_t images = over_images(layer) ? 1 : call->images;
+    gs_square square[2] __attribute__((aligned(GS_ALIGN)));
+    square[0].maps = square[1].maps = 0;
+    int turn = 0;
+    for (int32_t image = 0; image < images; image++)
+        for (int32_t line = 0; line < grid->lines; line++)
+            for (int32_t done = 0; done < grid->positions; done += ROWS) {
+                gs_square *now = square + turn;
+                const int32_t last = grid->positions - rows, begin = done < last ? done : last;
+                now->spot[now->maps++] = (gs_spot){image, line, begin, done - begin};
+                if (now->maps < 2)
+                    continue;
+                sum_spots(layer, call, grid, weight, columns, now);
+                finish_square(layer, call, grid, rows, column, columns, square + !turn);
+                turn = !turn;
+            }
+    if (square[turn].maps)
+        sum_spots(layer, call, grid, weight, columns, square + turn);
+    finish_square(layer, call, grid, rows, column, columns, square + !turn);
+    finish_square(layer, call, grid, rows, column, columns, square + turn);
 }
 
 static void convolve(const gs_layer *layer, const gs_call *call) {
     const gs_tiled *tiled = layer->packed;
     const gs_grid grid = find_grid(layer, call->images);
     set_shapes(grid.positions < ROWS ? grid.positions : ROWS, tiled->quads, (const uint8_t *)"ssssmmww");
-    const int32_t images = over_images(layer) ? 1 : call->images;
     for (int32_t column = 0; column < tiled->columns; column += 2)
-        for (int32_t image = 0; image < images; image++)
-            for (int32_t line = 0; line < grid.lines; line++)
-                convolve_line(layer, call, &grid, image, line, column, tiled->columns - column < 2 ? 1 : 2);
+        convolve_columns(layer, call, &grid, column, tiled->columns - column < 2 ? 1 : 2);
     _tile_release();
 }
 
@@ -181,16 +204,12 @@ static void sum_three_rows(const uint8_t *map, ptrdiff_t row, ptrdiff_t step, gs
     _tile_stored(2, sums[2], 64);
 }
 
-/* Where three rows of sums go: from row `from` of them on, all but the first `skip` pixels. */
-typedef struct {
-    int32_t image, line, from, begin, skip;
-} gs_three_rows;
-
-static void finish_three_rows(const gs_layer *layer, const gs_call *call, const gs_three_rows *rows,
+/* Rows from `from` on; those before are another call's. */
+static void finish_three_rows(const gs_layer *layer, const gs_call *call, const gs_spot *spot, int32_t from,
                               const gs_sums sums[3]) {
-    for (int32_t j = rows->from; j < 3; j++) {
-        gs_tile_job job = find_run(layer, call, rows->image, rows->line + j, rows->begin + rows->skip, 0);
-        finish_run(&job, sums[j] + rows->skip, ROWS - rows->skip);
+    for (int32_t j = from; j < 3; j++) {
+        gs_tile_job job = find_run(layer, call, spot->image, spot->line + j, spot->begin + spot->skip, 0);
+        finish_run(&job, sums[j] + spot->skip, ROWS - spot->skip);
     }
 }
 
@@ -203,7 +222,8 @@ static void convolve_three_rows(const gs_layer *layer, const gs_call *call) {
     _tile_loadd(6, tiled->weight + tiled->tile, 64);
     _tile_loadd(7, tiled->weight + 2 * tiled->tile, 64);
     gs_sums sums[2][3] __attribute__((aligned(GS_ALIGN)));
-    gs_three_rows waiting = {-1, 0, 0, 0, 0};
+    gs_spot waiting = {-1, 0, 0, 0};
+    int32_t from = 0;
     int turn = 0;
     for (int32_t image = 0; image < call->images; image++)
         for (int32_t done = 0; done < layer->height; done += 3) {
@@ -213,11 +233,12 @@ static void convolve_three_rows(const gs_layer *layer, const gs_call *call) {
                 const int32_t begin = x + ROWS <= layer->width ? x : layer->width - ROWS;
                 sum_three_rows(source + begin * step, layer->source.row, step, sums[turn]);
                 if (waiting.image >= 0)
-                    finish_three_rows(layer, call, &waiting, (const gs_sums *)sums[!turn]);
-                waiting = (gs_three_rows){image, line, done - line, begin, x - begin};
+                    finish_three_rows(layer, call, &waiting, from, (const gs_sums *)sums[!turn]);
+                waiting = (gs_spot){image, line, begin, x - begin};
+                from = done - line;
             }
         }
-    finish_three_rows(layer, call, &waiting, (const gs_sums *)sums[!turn]);
+    finish_three_rows(layer, call, &waiting, from, (const gs_sums *)sums[!turn]);
     _tile_release();
 }
 

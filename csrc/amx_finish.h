@@ -20,9 +20,21 @@ typedef struct {
     ptrdiff_t step, line_step;
 } gs_grid;
 
+/* Where a tile of the map begins, and how many of its first positions are another tile's. */
+typedef struct {
+    int32_t image, line, begin, skip;
+} gs_spot;
+
 /* Linear layers: the images are the positions. */
 static int over_images(const gs_layer *layer) {
     return layer->height == 1 && layer->width == 1;
+}
+
+/* lo + 128 hi, modulo 2^32. */
+static void join_planes(gs_sums low, const gs_sums high) {
+    for (int i = 0; i < ROWS; i++)
+        for (int o = 0; o < GS_BLOCK; o++)
+            low[i][o] = (int32_t)((uint32_t)low[i][o] + 128 * (uint32_t)high[i][o]);
 }
 
 /* The sums of `count` pixels that lie one step of the job apart; they lack the bias. */
@@ -70,14 +82,15 @@ static gs_tile_job find_run(const gs_layer *layer, const gs_call *call, int32_t 
     return job;
 }
 
-/* Where a tile of sums goes: from position `from` of a line on, `rows` of them. */
-static void finish_tile(const gs_layer *layer, const gs_call *call, const gs_grid *grid, int32_t image, int32_t line,
-                        int32_t position, int32_t rows, int32_t skip, int32_t block, const gs_sums sums) {
-    int32_t y = line + (position + skip) / grid->period, x = (position + skip) % grid->period;
-    for (int32_t i = skip; i < rows; y++, x = 0) {
+/* A tile of sums of `rows` positions becomes pixels, but for those that are another tile's or lie over the border. */
+static void finish_tile(const gs_layer *layer, const gs_call *call, const gs_grid *grid, const gs_spot *spot,
+                        int32_t rows, int32_t block, const gs_sums sums) {
+    const int32_t from = spot->begin + spot->skip;
+    int32_t y = spot->line + from / grid->period, x = from % grid->period;
+    for (int32_t i = spot->skip; i < rows; y++, x = 0) {
         const int32_t left = grid->keep - x, run = left < rows - i ? left : rows - i;
         if (run > 0) {
-            gs_tile_job job = find_run(layer, call, image, y, x, block);
+            gs_tile_job job = find_run(layer, call, spot->image, y, x, block);
             finish_run(&job, sums + i, run);
         }
         i += grid->period - x;
