@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from greenshift.budget import parse_budget
+from greenshift.config import study_objectives
 from greenshift.front import front, front_hypervolume, hypervolume_curve, objective_values, study_reference
-from greenshift.objectives import get_objectives
 from greenshift.pareto import non_dominated
 from greenshift.store import Store
 
@@ -40,6 +40,7 @@ def command(args: argparse.Namespace, contender: str, seed: int) -> list[str]:
         *("--min-fidelity", str(args.min_epochs), "--max-fidelity", str(args.max_epochs)),
         *("--train-limit", str(args.train_limit), "--budget", args.budget, "--seed", str(seed)),
         *("--store", str(args.out / f"{contender}-{seed}")),
+        *(("--max-error", args.max_error) if args.max_error else ()),
     ]
 
 
@@ -47,7 +48,7 @@ def summary(folder: Path, limit_j: float) -> dict[str, Any]:
     """Final front and hypervolume over energy of one store."""
     with Store.open(folder) as store:
         evaluations, known = store.evaluations(), store.facts().get("float32")
-        objectives = get_objectives(store.config().objectives)
+        objectives = study_objectives(store.config())
         consumed = store.consumed()
     reference = study_reference(evaluations, objectives, known)
     curve = hypervolume_curve(evaluations, objectives, reference)
@@ -91,6 +92,7 @@ def main() -> None:
     parser.add_argument("--optimizers", default="random,smac")
     parser.add_argument("--techniques", help="compare these, and `full`, instead of optimizers")
     parser.add_argument("--teacher", help="what `full` and `distill` learn from; {seed} stands for the seed")
+    parser.add_argument("--max-error", help="error above which networks do not count, such as 20%%")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--budget", default="2.4kJ")
     parser.add_argument("--train-limit", type=int, default=3000)

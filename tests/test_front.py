@@ -54,6 +54,18 @@ def test_front_leaves_out_baselines_failures_and_repeats():
     assert front([], OBJECTIVES) == []
 
 
+def test_what_has_more_error_than_counts_is_left_out_and_worth_nothing():
+    evaluations = [made(0, 0.1, 1e-6), made(1, 0.3, 1e-7), made(2, 0.2, 5e-7)]
+    bounded = get_objectives(("error", "energy_j"), "20%")
+    assert [e.trial for e in front(evaluations, bounded)] == [0, 2]
+    assert front(evaluations, get_objectives(("error", "energy_j"), "5%")) == []
+    known = {"energy_j": 1e-6 / 1.1}
+    reference = study_reference(evaluations, bounded, known)
+    assert reference == pytest.approx((0.2, 1e-6))
+    values = [(0.3, 1e-7), (0.1, 5e-7)]
+    assert front_hypervolume(values, bounded, reference) == front_hypervolume(values[1:], bounded, reference) > 0
+
+
 def test_fidelities_are_never_mixed():
     low = [made(0, 0.05, 1e-7, fidelity=1.0), made(1, 0.06, 1e-7, fidelity=1.0)]
     assert [e.trial for e in front(low, OBJECTIVES)] == [0]

@@ -5,11 +5,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenshift.errors import InputError
-from greenshift.objectives import OBJECTIVES, Constraint, get_objectives, parse_constraint
+from greenshift.objectives import OBJECTIVES, Constraint, get_objectives, parse_constraint, parse_share
 
 
 def test_objectives_come_in_the_order_they_are_named():
     assert [o.name for o in get_objectives(("energy_j", "error"))] == ["energy_j", "error"]
+
+
+def test_a_bound_on_the_error_is_its_reference():
+    error, energy = get_objectives(("error", "energy_j"), "12.5 %")
+    assert (error.reference, energy) == (0.125, OBJECTIVES["energy_j"])
+    assert get_objectives(("error",))[0].reference == 1.0
+    with pytest.raises(InputError, match="max_error: the error is not one of the objectives; add it"):
+        get_objectives(("energy_j",), "20%")
+
+
+@pytest.mark.parametrize("text", ["20", "0%", "101%", "-5%", "a fifth", "%"])
+def test_shares_that_cannot_be_read(text):
+    with pytest.raises(InputError, match="is not a share above 0 % and at most 100 %; write it as 20%"):
+        parse_share("max_error", text)
 
 
 @pytest.mark.parametrize("names", [(), ("accuracy",), ("error", "error"), ("error", "Error")])

@@ -16,7 +16,7 @@ from greenshift.budget import AUTO_BUDGET, parse_budget
 from greenshift.design import ScheduleName
 from greenshift.errors import InputError
 from greenshift.fidelities import FidelityName, hyperparameters_of
-from greenshift.objectives import Constraint, get_objectives, parse_constraint
+from greenshift.objectives import Constraint, Objective, get_objectives, parse_constraint
 from greenshift.toml_text import toml_value
 
 Augmentation = Literal["none", "crop", "crop-flip"]
@@ -65,8 +65,8 @@ class StudyConfig:
     prior: Annotated[Mapping[str, Any] | None, "values believed to be good, by hyperparameter, such as lr=0.1"] = None
     fidelity: Annotated[
         FidelityName | None,
-        "resource of one evaluation: epochs, shift_depth, weight_bits, data_fraction, resolution, or two of epochs, "
-        "data_fraction and resolution in this order, such as epochs,resolution; none if left out",
+        "resource of one evaluation: epochs, shift_depth, weight_bits, data_fraction, resolution, or two of them in "
+        "this order, such as epochs,resolution; none if left out",
     ] = None
     fidelity_min: Annotated[
         int | None,
@@ -84,6 +84,9 @@ class StudyConfig:
     max_energy: Annotated[str | None, "bound on the energy of one inference, such as 50uJ or 60%"] = None
     max_latency: Annotated[str | None, "bound on the time of one inference, such as 20ms or 60%"] = None
     max_memory: Annotated[str | None, "bound on the working memory of one inference, such as 64KiB or 60%"] = None
+    max_error: Annotated[
+        str | None, "validation error above which a network does not count, such as 20%; any counts if left out"
+    ] = None
     budget: Annotated[str, "over all runs: trials, s, min, h, J, kJ, MJ, Wh, kWh; or auto, from the fleet"] = "20trials"
     fleet: Annotated[int | None, "devices that will run the network; 1 if left out"] = None
     rate: Annotated[str | None, "inferences of each device, such as 1/s"] = None
@@ -107,7 +110,7 @@ class StudyConfig:
         for name, hint in hints.items():
             object.__setattr__(self, name, _checked(name, getattr(self, name), hint))
         _check_ranges(self)
-        get_objectives(self.objectives)
+        study_objectives(self)
         constraints(self)
         if self.budget != AUTO_BUDGET:
             parse_budget(self.budget)
@@ -119,6 +122,15 @@ class StudyConfig:
 def meaning(name: str) -> str:
     """Return the sentence that explains a field of `StudyConfig`."""
     return str(typing.get_type_hints(StudyConfig, include_extras=True)[name].__metadata__[0])
+
+
+def study_objectives(config: StudyConfig) -> tuple[Objective, ...]:
+    """Return what a configuration minimises, in order.
+
+    Raises:
+        InputError: If an objective is unknown or the bound on the error cannot be read.
+    """
+    return get_objectives(config.objectives, config.max_error)
 
 
 def constraints(config: StudyConfig) -> tuple[Constraint, ...]:

@@ -76,7 +76,8 @@ def objective_values(evaluation: Evaluation, objectives: Sequence[Objective]) ->
 def front(evaluations: Iterable[Evaluation], objectives: Sequence[Objective]) -> list[Evaluation]:
     """Return the non-dominated evaluations, sorted by the first objective.
 
-    Of several evaluations with equal objectives the earliest is kept.
+    Of several evaluations with equal objectives the earliest is kept. What is worse than an objective's own reference
+    is of no use and left out.
 
     Args:
         evaluations: Any evaluations of one study; those that do not count are left out (see the module).
@@ -85,11 +86,15 @@ def front(evaluations: Iterable[Evaluation], objectives: Sequence[Objective]) ->
     distinct: dict[tuple[float, ...], Evaluation] = {}
     for evaluation in comparable(evaluations):
         distinct.setdefault(objective_values(evaluation, objectives), evaluation)
-    points = list(distinct)
+    points = [point for point in distinct if all(map(_counts, point, objectives))]
     if not points:
         return []
     keep = non_dominated(points)
     return [distinct[point] for point in sorted(point for point, kept in zip(points, keep, strict=True) if kept)]
+
+
+def _counts(value: float, objective: Objective) -> bool:
+    return objective.reference is None or value <= objective.reference
 
 
 def study_reference(

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from greenshift.errors import InputError
@@ -47,11 +47,17 @@ OBJECTIVES: dict[str, Objective] = {
 }
 
 
-def get_objectives(names: tuple[str, ...]) -> tuple[Objective, ...]:
+def get_objectives(names: tuple[str, ...], max_error: str | None = None) -> tuple[Objective, ...]:
     """Look objectives up by name, in order.
 
+    Args:
+        names: Names of `OBJECTIVES`.
+        max_error: Error above which a network is of no use, such as `20%`: the reference of `error`. Any counts if
+            it is left out.
+
     Raises:
-        InputError: If a name is unknown or given twice, or none is given.
+        InputError: If a name is unknown or given twice, none is given, or the error cannot be read or is not one of
+            the objectives.
     """
     if not names:
         raise InputError("objectives: at least one is needed; known: " + ", ".join(OBJECTIVES))
@@ -60,7 +66,28 @@ def get_objectives(names: tuple[str, ...]) -> tuple[Objective, ...]:
             raise InputError(f"objectives: unknown objective '{name}'; known: " + ", ".join(OBJECTIVES))
     if len(set(names)) != len(names):
         raise InputError(f"objectives: {', '.join(names)} names one objective twice")
-    return tuple(OBJECTIVES[name] for name in names)
+    if max_error is None:
+        return tuple(OBJECTIVES[name] for name in names)
+    if "error" not in names:
+        raise InputError("max_error: the error is not one of the objectives; add it, or leave the bound out")
+    known = OBJECTIVES | {"error": replace(OBJECTIVES["error"], reference=parse_share("max_error", max_error))}
+    return tuple(known[name] for name in names)
+
+
+def parse_share(what: str, text: str) -> float:
+    """Read a share such as `20%`.
+
+    Args:
+        what: What to call it in an error.
+        text: The text.
+
+    Raises:
+        InputError: If the text is no per cent above 0 and at most 100.
+    """
+    match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*%\s*", text)
+    if match is None or not 0 < float(match[1]) <= 100:
+        raise InputError(f"{what}: '{text}' is not a share above 0 % and at most 100 %; write it as 20%")
+    return float(match[1]) / 100
 
 
 @dataclass(frozen=True)

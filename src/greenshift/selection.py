@@ -76,7 +76,7 @@ def choose(
         return _by_number(evaluations, trial)
     points = front(evaluations, objectives)
     if not points:
-        raise InputError("select: the front is empty; run greenshift search first")
+        raise InputError(_why_empty(comparable(evaluations), objectives))
     if not limits:
         return recommend(points, finished_baselines(evaluations), objectives) or _knee(points, objectives)
     costs = {id(p): {**(p.cost or {}), **p.objectives} for p in points}
@@ -90,6 +90,16 @@ def choose(
         f"select: no point of the front satisfies the bounds; nearest is trial {near.trial} with {binding} "
         f"{format_objective(binding, costs[id(near)][binding])} against {format_objective(binding, limits[binding])}"
     )
+
+
+def _why_empty(finished: Sequence[Evaluation], objectives: Sequence[Objective]) -> str:
+    """Say why there is no front, and what to do."""
+    for place, objective in enumerate(objectives):
+        least = min((objective_values(evaluation, objectives)[place] for evaluation in finished), default=None)
+        if least is not None and objective.reference is not None and least > objective.reference:
+            bound, found = (format_objective(objective.name, value) for value in (objective.reference, least))
+            return f"select: no trial has an {objective.name} of at most {bound}, the least is {found}; search on"
+    return "select: the front is empty; run greenshift search first"
 
 
 def _by_number(evaluations: Sequence[Evaluation], trial: int) -> Evaluation:

@@ -86,6 +86,12 @@ SEARCHES = {
     "size in words": (["--max-size", "small"], ["size_bytes", "'small'", "kB"]),
     "size in joules": (["--max-size", "5J"], ["size_bytes", "'J'", "kB"]),
     "energy of 0": (["--max-energy", "0uJ"], ["energy_j", "above zero"]),
+    "error of 0": (["--max-error", "0%"], ["max_error", "above 0 %", "20%"]),
+    "error without per cent": (["--max-error", "0.2"], ["max_error", "'0.2'", "20%"]),
+    "bound on an error that does not matter": (
+        ["--max-error", "20%", "--objectives", "energy_j,size_bytes"],
+        ["max_error", "objectives", "add it"],
+    ),
     "latency without a unit": (["--max-latency", "20"], ["latency_s", "ms"]),
     "seed in words": (["--seed", "lucky"], ["--seed", "integer", "search --help"]),
     "seed below 0": (["--seed", "-1"], ["seed", "-1"]),

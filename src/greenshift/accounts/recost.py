@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from greenshift.accounts.grid import Grid
-from greenshift.config import StudyConfig, constraints
+from greenshift.config import StudyConfig, constraints, study_objectives
 from greenshift.energy import carbon_g
 from greenshift.errors import InputError
 from greenshift.front import front
-from greenshift.objectives import OBJECTIVES, get_objectives
+from greenshift.objectives import OBJECTIVES
 from greenshift.records import DataChoice, Evaluation
 from greenshift.targets import RankAgreement, Target, cost, load_target, load_variants, rank_stability
 
@@ -105,7 +105,7 @@ def table_agreement(evaluations: Sequence[Evaluation], config: StudyConfig, name
     if len(targets) == 1:
         raise InputError(f"tables: target '{name}' has no variants to compare; leave out --tables")
     data = DataChoice(config.data, config.data_dir)
-    members = front(evaluations, get_objectives(config.objectives))
+    members = front(evaluations, study_objectives(config))
     return rank_stability([profile_design(member.design, data) for member in members], targets)
 
 

@@ -18,10 +18,10 @@ from greenshift.accounts import (
     read_hourly,
     scenario_grid,
 )
-from greenshift.config import StudyConfig, to_mapping
+from greenshift.config import StudyConfig, study_objectives, to_mapping
 from greenshift.energy.carbon import checked_pue
 from greenshift.errors import InputError
-from greenshift.objectives import Objective, get_objectives
+from greenshift.objectives import Objective
 from greenshift.records import Evaluation
 from greenshift.store import Consumption, Session, Store
 
@@ -81,7 +81,7 @@ class Look:
     @property
     def objectives(self) -> tuple[Objective, ...]:
         """The study's objectives."""
-        return get_objectives(self.config.objectives)
+        return study_objectives(self.config)
 
     @property
     def mapping(self) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from typing import Any
 import typer
 
 from greenshift.cli.output import JSON_OPTION, next_step, print_facts, print_json, shell_path
-from greenshift.config import StudyConfig
+from greenshift.config import StudyConfig, study_objectives
 from greenshift.errors import InputError, StudyError
-from greenshift.objectives import get_objectives, parse_constraint
+from greenshift.objectives import parse_constraint
 from greenshift.quantities import format_error, format_objective, format_quantity
 from greenshift.records import DataChoice, Evaluation, WeightFile
 from greenshift.report.wording import describe_design
@@ -54,7 +54,7 @@ def select(
     if trial is not None and bounds:
         raise InputError("select: give either --trial or bounds, not both")
     limits = {bound.objective: bound.limit(facts.get("float32", {})) for bound in bounds}
-    chosen = choose(evaluations, get_objectives(config.objectives), trial=trial, limits=limits)
+    chosen = choose(evaluations, study_objectives(config), trial=trial, limits=limits)
     selection = next((s for s in earlier if s["trial"] == chosen.trial), None)
     repeated = selection is not None
     if selection is None:

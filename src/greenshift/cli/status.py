@@ -7,8 +7,8 @@ from pathlib import Path
 import typer
 
 from greenshift.cli.output import JSON_OPTION, STORE, next_step, print_facts, print_json, shell_path
+from greenshift.config import study_objectives
 from greenshift.front import finished_baselines, front, front_hypervolume, objective_values, study_reference
-from greenshift.objectives import get_objectives
 from greenshift.quantities import format_duration, format_quantity
 from greenshift.store import Store
 
@@ -23,7 +23,7 @@ def status(store: Path = STORE, as_json: bool = JSON_OPTION) -> None:
     with Store.open(store) as opened:
         config, evaluations, consumed = opened.config(), opened.evaluations(), opened.consumed()
         running, facts = opened.is_running(), opened.facts()
-    objectives = get_objectives(config.objectives)
+    objectives = study_objectives(config)
     counts = Counter(e.outcome for e in evaluations if e.role == "trial")
     points = front(evaluations, objectives)
     reference = study_reference(evaluations, objectives, facts.get("float32"))

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from greenshift.cli.output import print_table
+from greenshift.config import study_objectives
 from greenshift.front import finished_baselines, front
-from greenshift.objectives import Objective, get_objectives
+from greenshift.objectives import Objective
 from greenshift.quantities import format_objective, format_quantity
 from greenshift.records import Evaluation
 from greenshift.report.wording import describe_design
@@ -41,7 +42,7 @@ def front_json(
 def print_front(folder: Path) -> None:
     """Print a store's front and baselines as one table."""
     with Store.open(folder) as store:
-        print_points(store.evaluations(), get_objectives(store.config().objectives))
+        print_points(store.evaluations(), study_objectives(store.config()))
 
 
 def print_points(

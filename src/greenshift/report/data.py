@@ -151,7 +151,7 @@ def report_data(
     Raises:
         InputError: If the study names an unknown objective.
     """
-    objectives = get_objectives(tuple(config["objectives"]))
+    objectives = get_objectives(tuple(config["objectives"]), config.get("max_error"))
     members, baselines = front(evaluations, objectives), tuple(finished_baselines(evaluations))
     reference = study_reference(evaluations, objectives, known)
     account = account or _own_account(config, consumed, selections)

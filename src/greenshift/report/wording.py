@@ -154,6 +154,8 @@ def describe_limits(config: Mapping[str, Any]) -> str:
     """Say which constraints a study has, such as `at most 256kB of storage`, or `none`."""
     nouns = {"max_size": "storage", "max_energy": "energy", "max_latency": "time", "max_memory": "memory"}
     parts = [f"at most {describe_amount(config[key])} of {noun}" for key, noun in nouns.items() if config.get(key)]
+    error = config.get("max_error")
+    parts += [f"an error of at most {error.replace('%', ' %')}"] if error else []
     return ", ".join(parts) or "none"
 
 

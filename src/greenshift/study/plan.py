@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from greenshift.budget import Budget, parse_budget
-from greenshift.config import StudyConfig, constraints
+from greenshift.config import StudyConfig, constraints, study_objectives
 from greenshift.design import Design, Distillation, Optimization, Recipe
 from greenshift.errors import InputError
 from greenshift.fidelities import hyperparameters_of, quantities_at, resolution_at, without_network
 from greenshift.front import study_reference
-from greenshift.objectives import HOST_LATENCY, Objective, get_objectives
+from greenshift.objectives import HOST_LATENCY, Objective
 from greenshift.optimize import Configuration, Fidelity, Optimizer, make_optimizer
 from greenshift.records import DataChoice, Task, WeightFile
 from greenshift.scoping import study_scope
@@ -225,7 +225,7 @@ def make_plan(config: StudyConfig, evaluator: Evaluator, facts: Mapping[str, Any
         space=space,
         scope=scope,
         fidelity=fidelity,
-        objectives=get_objectives(config.objectives),
+        objectives=study_objectives(config),
         budget=parse_budget(config.budget),
         pixels=plain.input_shape[-1],
         recipe=recipe,

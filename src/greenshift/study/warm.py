@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from greenshift.config import StudyConfig
+from greenshift.config import StudyConfig, study_objectives
 from greenshift.errors import InputError
 from greenshift.front import front
-from greenshift.objectives import get_objectives
 from greenshift.optimize import Configuration
 from greenshift.sensitivity_table import SensitivityTable, load_sensitivity
 from greenshift.space import SearchSpace
@@ -99,7 +98,7 @@ def _front(folder: str) -> list[Configuration]:
     """Return the configurations on the front of a study, sorted by its first objective."""
     try:
         with Store.open(Path(folder)) as store:
-            evaluations, objectives = store.evaluations(), get_objectives(store.config().objectives)
+            evaluations, objectives = store.evaluations(), study_objectives(store.config())
     except InputError as error:
         raise InputError(f"warm_start: {error}") from error
     points = [evaluation.configuration for evaluation in front(evaluations, objectives)]
