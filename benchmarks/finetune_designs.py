@@ -96,6 +96,7 @@ DESIGNS: dict[str, FineTuning] = {
     ),
     "binary-plain": FineTuning(_inner(Binary(1)), lr=0.015, optimizer="Adam", weight_decay=0.0, pretrained=False),
     "channels-50": FineTuning(Design("resnet20", pruning=Pruning(0.5, "channels", "one-shot")), lr=0.05),
+    "channels-50-gradual": FineTuning(Design("resnet20", pruning=Pruning(0.5, "channels", "gradual")), lr=0.05),
     "2:4": FineTuning(Design("resnet20", pruning=Pruning(0.5, "2:4", keep_first=True)), lr=0.02),
     "unstructured-90": FineTuning(Design("resnet20", pruning=Pruning(0.9)), lr=0.1),
     "unstructured-90-one-shot": FineTuning(Design("resnet20", pruning=Pruning(0.9, schedule="one-shot")), lr=0.1),

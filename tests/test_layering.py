@@ -30,7 +30,7 @@ LAYERS = (
     ("data",),
     ("train",),
     ("networks",),
-    ("artifacts", "calibrate"),
+    ("artifacts", "baselines", "calibrate"),
     ("final", "measure", "sensitivity"),
     ("deploy",),  # a network in integers needs no torch; only what packs one does
     ("evaluate",),
@@ -43,7 +43,7 @@ LAYERS = (
 )
 TORCH_SIDE = {
     *("compress", "models", "data", "train", "networks", "artifacts", "calibrate", "evaluate", "final", "measure"),
-    "sensitivity",
+    *("baselines", "sensitivity"),
 }
 TORCH_PACKAGES = (
     "greenshift.deploy.packing",

@@ -124,7 +124,8 @@ class Pruning:
             multiply-accumulates that go at least (`compress.channels`).
         schedule: `one-shot` prunes before the first step; `gradual` over the first half of
             `Recipe.epochs` by the cubic schedule of Zhu and Gupta (arXiv 1710.01878, equation 1), so
-            that a training that ends before has not reached the sparsity. Channels go one-shot.
+            that a training that ends before has not reached the sparsity. Channels go between epochs
+            then, and layers are converted when the last ones are gone (`train.gradual`).
         keep_first: Leave the first convolution whole.
         keep_last: Leave the last linear layer whole.
         scope: Whether unstructured pruning ranks the weights of all layers together (`global`) or takes the
@@ -146,8 +147,6 @@ class Pruning:
             raise InputError(f"pruning: schedule is 'one-shot' or 'gradual', not '{self.schedule}'")
         if self.scope not in ("global", "layer"):
             raise InputError(f"pruning: scope is 'global' or 'layer', not '{self.scope}'")
-        if self.pattern == "channels" and self.schedule != "one-shot":
-            raise InputError("pruning: channels are removed before the first step; set schedule to 'one-shot'")
         if self.pattern == "unstructured":
             return
         if self.scope == "layer":

@@ -78,7 +78,6 @@ def retrain(
     about = {} if teacher is None or design.recipe.distillation is None else {"teacher_sha256": teacher.sha256}
     about |= {} if init is None else {"init_sha256": init.sha256}
     errors: list[float] = []
-    exact = choose_compute("float32")  # a test error is the network's, not that of the precision that trained it
     with meter(cpu_watts) as metered:
         learned_from = teacher_for(design.recipe, teacher, data, design.resolution)
         start = start_for(init, data)
@@ -86,7 +85,7 @@ def retrain(
             model, _, _ = train_design(
                 design, data, epochs=epochs, seed=seed, final=True, start=start, teacher=learned_from
             )
-            errors.append(error_rate(model, dataset, splits.test, exact))
+            errors.append(error_rate(model, dataset, splits.test, choose_compute("float32")))
             if len(errors) == 1:
                 save_artifact(artifact, model, design, dataset, {"seed": seed, "test_error": errors[0], **about})
             if on_seed is not None:

@@ -1,7 +1,6 @@
 """From a design to a network: build it, profile it, train it."""
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from greenshift.compress import Depth, Shift, Uniform, convert, prune_channels
+from greenshift.compress import convert, prune_channels
 from greenshift.compress import weighted_layers as list_weighted_layers
 from greenshift.compress.activations import assign_activations, set_activations
 from greenshift.compress.convert import assign_schemes
@@ -18,11 +17,11 @@ from greenshift.compress.handlers import storage_of
 from greenshift.compress.profiling import Step, choose_activations, profile_steps, trace
 from greenshift.compress.prune import add_masks, planned_sparsity
 from greenshift.data import Dataset, Splits, check_resolution, load_dataset, resized, split, train_and_validation
-from greenshift.design import Design, Optimization, Recipe
+from greenshift.design import Design, Recipe
 from greenshift.models import build_model, copy_weights, replace_dense_blocks
 from greenshift.profile import NetworkProfile
 from greenshift.records import DataChoice, EpochMetrics
-from greenshift.train import Training, calibrate_network, choose_compute, train
+from greenshift.train import Training, calibrate_network, choose_compute, train, train_while_cutting
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ def build_network(design: Design, shape: ImageShape) -> nn.Module:
         The network on the CPU, without the channels that its pruning removes, converted by its schemes, with
         the masks of its pruning (which remove nothing yet).
     """
-    return apply_schemes(replace_dense_blocks(_dense(design, shape), design.blocks, design.backbone), design, shape)
+    return apply_schemes(_float_network(design, shape, None), design, shape)
 
 
 def _dense(design: Design, shape: ImageShape) -> nn.Module:
@@ -176,46 +175,6 @@ def epochs_range(data: DataChoice) -> tuple[int, int]:
     return load_splits(data)[0].epochs_range
 
 
-def baseline_designs(backbone: str, data: DataChoice, epochs: int, depth: int) -> dict[str, Design]:
-    """The networks that every front is held against, trained for as many epochs as the front's.
-
-    `float32`, `int8` and `float32 half width` are the untouched network, its 8-bit form and a
-    narrower one; `paper default` is the paper's weak default (PS, SGD at 0.1, no schedule, no
-    augmentation) and `expert default` a fully shifted network as DeepShift's authors would train it:
-    Q, 4 bits. All but the paper's default share one recipe: SGD 0.05 with Nesterov momentum 0.9,
-    cosine with warm-up, the dataset's augmentation, smaller batches for small datasets.
-
-    Args:
-        backbone: Model name.
-        data: Gives the augmentation that suits the images.
-        epochs: Epochs of each training.
-        depth: Number of convolutions and linear layers.
-    """
-    dataset = load_dataset(data.name, data.folder)
-    expert = Recipe(
-        epochs=epochs,
-        batch_size=_expert_batch_size(len(dataset.train_labels)),
-        optimization=Optimization(lr=0.05, weight_decay=5e-4, schedule="cosine", warmup=0.05, nesterov=True),
-        augment=dataset.augment,
-    )
-    everything = Depth(depth)
-    paper = Recipe(epochs=epochs, optimization=Optimization(lr=0.1, weight_decay=1e-4))
-    designs = {
-        "float32": Design(backbone, recipe=expert),
-        "int8": Design(backbone, schemes=(("*", Uniform(8, 8)),), recipe=expert),
-        "paper default": Design(backbone, schemes=((everything, Shift("PS", 5, 16, 16)),), recipe=paper),
-        "expert default": Design(backbone, schemes=((everything, Shift("Q", 4, 8, 8)),), recipe=expert),
-    }
-    if ":" not in backbone:  # a model from elsewhere has no width to halve
-        designs["float32 half width"] = Design(backbone, width=0.5, recipe=expert)
-    return designs
-
-
-def _expert_batch_size(images: int) -> int:
-    """128, but on small datasets so much less that an epoch still has about 40 steps."""
-    return max(16, min(128, 1 << int(math.log2(max(images // 40, 1)))))
-
-
 def train_design(
     design: Design,
     data: DataChoice,
@@ -252,23 +211,64 @@ def train_design(
     """
     dataset, splits = load_splits(data, design.resolution)
     torch.manual_seed(seed)
-    compute = choose_compute()
-    model = compute.place(_initialised(design, image_shape(data, design.resolution), start))
+    compute, shape = choose_compute(), image_shape(data, design.resolution)
+    model = _float_network(design, shape, start)
     if teacher is not None:
         teacher = compute.place(teacher)
     images = train_and_validation(splits) if final else splits.train
     validation = None if final else splits.validation
     training = Training(dataset, images, validation, design.recipe, seed, compute, design.weight_pruning)
-    changed = design.schemes or design.channel_pruning or design.activations
-    if start is not None and changed and (checkpoint is None or not checkpoint.exists()):
-        calibrate_network(model, training, start.calibration_batches)
-    curve = train(model, training, epochs, teacher=teacher, checkpoint=checkpoint, on_epoch=on_epoch)
+    model, curve = _trained(
+        model, design, shape, training, start, epochs, teacher=teacher, checkpoint=checkpoint, on_epoch=on_epoch
+    )
     return model, training, curve
 
 
-def _initialised(design: Design, shape: ImageShape, start: Start | None) -> nn.Module:
-    if start is None:
-        return build_network(design, shape)
+def _trained(
+    model: nn.Module,
+    design: Design,
+    shape: ImageShape,
+    training: Training,
+    start: Start | None,
+    epochs: int,
+    *,
+    teacher: nn.Module | None,
+    checkpoint: Path | None,
+    on_epoch: Callable[[EpochMetrics], None] | None,
+) -> tuple[nn.Module, tuple[EpochMetrics, ...]]:
+    """Convert a float network, at once or when its last channels are gone, and train it."""
+    pruning = design.channel_pruning
+    if pruning is not None and pruning.schedule == "gradual":
+        rest = dataclasses.replace(design, pruning=None)
+        return train_while_cutting(
+            model,
+            training,
+            pruning,
+            shape.input,
+            epochs,
+            convert=lambda cut, fresh: _converted(cut, rest, shape, training, start if fresh else None),
+            teacher=teacher,
+            checkpoint=checkpoint,
+            on_epoch=on_epoch,
+        )
+    fresh = checkpoint is None or not checkpoint.exists()
+    model = _converted(model, design, shape, training, start if fresh else None)
+    return model, train(model, training, epochs, teacher=teacher, checkpoint=checkpoint, on_epoch=on_epoch)
+
+
+def _converted(
+    model: nn.Module, design: Design, shape: ImageShape, training: Training, start: Start | None
+) -> nn.Module:
+    """Compress a float network, place it, and fit it to a few batches if it has weights that were trained."""
+    model = training.compute.place(apply_schemes(model, design, shape))
+    if start is not None and (design.schemes or design.channel_pruning or design.activations):
+        calibrate_network(model, training, start.calibration_batches)
+    return model
+
+
+def _float_network(design: Design, shape: ImageShape, start: Start | None) -> nn.Module:
+    """The network before its conversion, with random weights or given ones."""
     dense = _dense(design, shape)
-    copy_weights(dense, start.weights, f"init: {start.source}")
-    return apply_schemes(replace_dense_blocks(dense, design.blocks, design.backbone), design, shape)
+    if start is not None:
+        copy_weights(dense, start.weights, f"init: {start.source}")
+    return replace_dense_blocks(dense, design.blocks, design.backbone)

@@ -10,7 +10,7 @@ import bisect
 import contextlib
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -49,7 +49,30 @@ class _Group:
     inputs: dict[str, int]
 
 
-def prune_channels(model: nn.Module, pruning: Pruning, input_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+def channel_counts(
+    model: nn.Module, pruning: Pruning, input_shape: tuple[int, ...], shares: Sequence[float]
+) -> list[tuple[int, ...]]:
+    """Return how many channels every group of a whole network keeps at some shares, as `prune_channels` chooses them.
+
+    Args:
+        model: Float network on the CPU, which is left as it is.
+        pruning: What is cut, with the pattern `channels`.
+        input_shape: Shape of one input without the batch dimension.
+        shares: Shares of the multiply-accumulates that are to go, in place of the pruning's.
+
+    Raises:
+        InputError: As `prune_channels`.
+    """
+    _check_plain(model, pruning)
+    with _evaluating(model):
+        graph = _dependencies(model, _example(input_shape))
+        groups = _groups(model, graph, pruning)
+        return [tuple(_plan(model, groups, share, input_shape)) for share in shares]
+
+
+def prune_channels(
+    model: nn.Module, pruning: Pruning, input_shape: tuple[int, ...], kept: Sequence[int] | None = None
+) -> dict[str, tuple[int, ...]]:
     """Remove channels until the wanted share of the multiply-accumulates is gone.
 
     The removed channels of a group stand to those it keeps as the side of the maps that it makes, the square root of
@@ -66,6 +89,7 @@ def prune_channels(model: nn.Module, pruning: Pruning, input_shape: tuple[int, .
         model: Float network on the CPU; changed in place, its mode is kept.
         pruning: The share, with the pattern `channels`.
         input_shape: Shape of one input without the batch dimension.
+        kept: How many channels every group keeps instead, of a network that may have lost some already.
 
     Returns:
         The outputs that every cut layer has lost, in ascending order, by its name.
@@ -76,11 +100,11 @@ def prune_channels(model: nn.Module, pruning: Pruning, input_shape: tuple[int, .
             with zeros for the weights that read the removed channels.
     """
     _check_plain(model, pruning)
-    example = torch.randn(2, *input_shape, generator=torch.Generator().manual_seed(0))
+    example = _example(input_shape)
     with _evaluating(model):
         graph = _dependencies(model, example)
         groups = _groups(model, graph, pruning)
-        kept = _plan(model, groups, pruning.sparsity, input_shape)
+        kept = kept or _plan(model, groups, pruning.sparsity, input_shape)
         scores = torch_pruning.importance.GroupMagnitudeImportance(p=2, normalizer=None)
         orders = [scores(group.members).argsort(stable=True).tolist() for group in groups]
         removed = [sorted(order[: group.size - left]) for group, order, left in zip(groups, orders, kept, strict=True)]
@@ -91,6 +115,10 @@ def prune_channels(model: nn.Module, pruning: Pruning, input_shape: tuple[int, .
             _coupled(graph, group.root, channels).prune()
         _check_same(model, example, wanted)
     return {name: tuple(channels) for group, channels in cuts for name in group.outputs}
+
+
+def _example(input_shape: tuple[int, ...]) -> Tensor:
+    return torch.randn(2, *input_shape, generator=torch.Generator().manual_seed(0))
 
 
 def _check_plain(model: nn.Module, pruning: Pruning) -> None:

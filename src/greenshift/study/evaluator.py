@@ -59,13 +59,13 @@ class Evaluator:
 
 def torch_evaluator() -> Evaluator:
     """Return the real functions; imports torch."""
-    from greenshift import artifacts, evaluate, networks
+    from greenshift import artifacts, baselines, evaluate, networks
 
     return Evaluator(
         evaluate=evaluate.evaluate,
         profile=networks.profile_design,
         weighted_layers=networks.weighted_layers,
-        baselines=networks.baseline_designs,
+        baselines=baselines.baseline_designs,
         epochs_range=networks.epochs_range,
         teacher=artifacts.teacher_for,
         init=artifacts.start_for,

@@ -2,6 +2,7 @@
 
 from greenshift.train.device import Compute, Precision, choose_compute
 from greenshift.train.distillation import check_teacher, soft_divergence
+from greenshift.train.gradual import train_while_cutting
 from greenshift.train.loop import (
     DivergedError,
     Training,
@@ -23,4 +24,5 @@ __all__ = [
     "reestimate_normalisation",
     "soft_divergence",
     "train",
+    "train_while_cutting",
 ]

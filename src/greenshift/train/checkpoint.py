@@ -69,6 +69,17 @@ def save_checkpoint(
     write_tensors(path, tensors, metadata)
 
 
+def trained_epochs(path: Path | None) -> int:
+    """Return how many epochs a checkpoint has, 0 if there is none.
+
+    Raises:
+        InputError: If the file is damaged.
+    """
+    if path is None or not path.exists():
+        return 0
+    return len(json.loads(read_tensors(path)[1]["curve"]))
+
+
 def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[EpochMetrics, ...]:
     """Restore a training in place.
 

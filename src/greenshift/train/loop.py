@@ -17,7 +17,7 @@ from greenshift.compress.shift import add_shift_decay
 from greenshift.data import Dataset, ImageSet, batches, evaluation_batches, normalise
 from greenshift.design import Pruning, Recipe
 from greenshift.records import EpochMetrics
-from greenshift.train.checkpoint import load_checkpoint, save_checkpoint
+from greenshift.train.checkpoint import load_checkpoint, save_checkpoint, trained_epochs
 from greenshift.train.device import Compute
 from greenshift.train.distillation import Loss, check_teacher, make_loss
 from greenshift.train.optimizers import build_optimizer, learning_rate
@@ -62,6 +62,7 @@ def train(
     training: Training,
     epochs: int,
     *,
+    before: tuple[EpochMetrics, ...] = (),
     teacher: nn.Module | None = None,
     checkpoint: Path | None = None,
     on_epoch: Callable[[EpochMetrics], None] | None = None,
@@ -76,9 +77,10 @@ def train(
         model: Network on `training.compute.device`; changed in place.
         training: Data, recipe, seed, device.
         epochs: Epochs in total, those in the checkpoint included; at most `recipe.epochs`.
+        before: Learning curve of the epochs that the network has had in another shape; its optimizer begins anew.
         teacher: Network to learn from, if the recipe distils, on the same device. It is put into evaluation
             mode and not part of the checkpoint: a resumed training needs the same one.
-        checkpoint: File to resume from if it exists, and to replace after every epoch.
+        checkpoint: File to resume from if it has more epochs than `before`, and to replace after every epoch.
         on_epoch: Called after every epoch.
 
     Returns:
@@ -91,10 +93,10 @@ def train(
     check_teacher(training.recipe, teacher, training.dataset, training.compute.device)
     loss_of = make_loss(training.recipe, teacher)
     optimizer = build_optimizer(model, training.recipe.optimization)
-    curve: tuple[EpochMetrics, ...] = ()
+    curve = before
     if training.pruning is not None:
         prune(model, training.pruning, 0.0)
-    if checkpoint is not None and checkpoint.exists():
+    if checkpoint is not None and trained_epochs(checkpoint) > len(before):
         curve = load_checkpoint(checkpoint, model, optimizer)
     while len(curve) < epochs:
         curve = (*curve, _epoch(model, optimizer, training, loss_of, curve))
