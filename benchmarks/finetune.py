@@ -34,7 +34,7 @@ def recipe_of(tuning: FineTuning, args: argparse.Namespace) -> Recipe:
         args.lr or tuning.lr,
         0.9,
         tuning.weight_decay if args.weight_decay is None else args.weight_decay,
-        tuning.schedule,
+        "cosine",
         0.05,
         nesterov=True,
     )

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from greenshift.design import Design, OptimizerName, Pruning, Recipe, ScheduleName
+from greenshift.design import Design, OptimizerName, Pruning, Recipe
 from greenshift.schemes import Binary, Depth, LayerKey, PowerOfTwo, Scheme, Shift, Ternary, Uniform
 from greenshift.space import make_space, named_configuration
 
@@ -23,7 +23,6 @@ class FineTuning:
         trained: False if the network is only calibrated.
         pretrained: Whether it starts from the checkpoint.
         calibration_batches: Batches that it is fitted to before the first step.
-        schedule: Of the learning rate.
         distilled: Whether it learns from the teacher where there is one.
     """
 
@@ -34,7 +33,6 @@ class FineTuning:
     trained: bool = True
     pretrained: bool = True
     calibration_batches: int = 20
-    schedule: ScheduleName = "cosine"
     distilled: bool = True
 
 
@@ -78,16 +76,12 @@ DESIGNS: dict[str, FineTuning] = {
     "shift5-two-terms": FineTuning(_inner(PowerOfTwo(5, terms=2))),
     # Every layer on powers of two: no multiplication in the network.
     "shift4-whole": FineTuning(_whole(PowerOfTwo(4))),
-    # What each row of the recipe earns: without the nearest power, the window of least error, the teacher, the decay
-    # of the learning rate, the calibration, the two layers of 8 bits.
+    # What each row of the recipe earns: without the nearest power, the window of least error, the teacher.
     "shift4-log": FineTuning(_inner(PowerOfTwo(4, rounding="log"))),
     "shift4-max": FineTuning(_inner(PowerOfTwo(4, scale="max"))),
     "shift3-log": FineTuning(_inner(PowerOfTwo(3, rounding="log")), lr=0.02),
     "shift3-max": FineTuning(_inner(PowerOfTwo(3, scale="max")), lr=0.02),
     "shift3-alone": FineTuning(_inner(PowerOfTwo(3)), lr=0.02, distilled=False),
-    "shift3-constant": FineTuning(_inner(PowerOfTwo(3)), lr=0.02, schedule="constant"),
-    "shift3-uncalibrated": FineTuning(_inner(PowerOfTwo(3)), lr=0.02, calibration_batches=0),
-    "shift3-whole": FineTuning(_whole(PowerOfTwo(3)), lr=0.02),
     "ternary": FineTuning(_inner(Ternary()), lr=0.03, weight_decay=3e-5),
     "binary-weights": FineTuning(_inner(Binary()), lr=0.05, weight_decay=3e-5),
     # From nothing: there is no float checkpoint of this network.
