@@ -106,9 +106,9 @@ static inline __attribute__((always_inline)) void sum_square(const gs_layer *lay
 
 /* One or two tiles of the map whose sums are taken together, for one or two columns. */
 typedef struct {
+    gs_sums sums[4] __attribute__((aligned(GS_ALIGN)));
     gs_spot spot[2];
     int maps;
-    gs_sums sums[4];
 } gs_square;
 
 static void sum_spots(const gs_layer *layer, const gs_call *call, const gs_grid *grid, const int8_t *weight, int columns,
@@ -149,7 +149,7 @@ static void convolve_columns(const gs_layer *layer, const gs_call *call, const g
     const int8_t *weight = tiled->weight + (size_t)column * tiled->column;
     const int32_t rows = grid->positions < ROWS ? grid->positions : ROWS;
     const int32_t images = over_images(layer) ? 1 : call->images;
-    gs_square square[2] __attribute__((aligned(GS_ALIGN)));
+    gs_square square[2];
     square[0].maps = square[1].maps = 0;
     int turn = 0;
     for (int32_t image = 0; image < images; image++)
