@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +36,15 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     Raises:
         InputError: If the file is missing, truncated or no safetensors file.
     """
+    with _opened(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     try:
         with safe_open(path, "pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+            yield file
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path}: cannot be read as safetensors: {error}") from error
 
@@ -70,14 +78,15 @@ def save_checkpoint(
 
 
 def trained_epochs(path: Path | None) -> int:
-    """Return how many epochs a checkpoint has, 0 if there is none.
+    """Return how many epochs a checkpoint has, 0 if there is none; reads its header alone.
 
     Raises:
         InputError: If the file is damaged.
     """
     if path is None or not path.exists():
         return 0
-    return len(json.loads(read_tensors(path)[1]["curve"]))
+    with _opened(path) as file:
+        return len(json.loads(file.metadata()["curve"]))
 
 
 def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[EpochMetrics, ...]:
