@@ -97,7 +97,8 @@ def quantities_at(name: FidelityName, resource: float, full: float, depth: int) 
         return {first: resource / scale}
     if QUANTITIES[first].of_network or QUANTITIES[second].of_network:
         other = second if counted == first else first
-        return {counted: resource / scale, other: _share_of_network(other, resource / full, depth)}
+        fewest, most = network_ranges(depth)[other]
+        return {counted: resource / scale, other: float(max(fewest, round(resource / full * most)))}
     amount = math.sqrt(resource * full)
     if first == "epochs":
         amount = float(max(round(amount), math.ceil(resource)))
@@ -105,9 +106,13 @@ def quantities_at(name: FidelityName, resource: float, full: float, depth: int) 
     return {first: amount / scale, share: resource / amount}
 
 
-def _share_of_network(name: str, share: float, depth: int) -> float:
-    fewest, most = (1, depth) if name == "shift_depth" else (FEWEST_WEIGHT_BITS, FULL_WEIGHT_BITS)
-    return float(max(fewest, round(share * most)))
+def network_ranges(depth: int) -> dict[str, tuple[int, int]]:
+    """Return the least and the most of what is cut in a network, by quantity.
+
+    Args:
+        depth: Number of layers that can be shifted.
+    """
+    return {"shift_depth": (1, depth), "weight_bits": (FEWEST_WEIGHT_BITS, FULL_WEIGHT_BITS)}
 
 
 def resource_of(quantities: Mapping[str, float]) -> float:

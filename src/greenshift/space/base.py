@@ -26,7 +26,7 @@ from ConfigSpace.types import NotSet
 
 from greenshift.design import Design, Recipe
 from greenshift.errors import InputError
-from greenshift.fidelities import FULL_WEIGHT_BITS, QUANTITIES, FidelityName, hyperparameters_of
+from greenshift.fidelities import QUANTITIES, FidelityName, hyperparameters_of, network_ranges
 from greenshift.space.full import add_full, full_design, reasons, require_scope, single_techniques
 from greenshift.space.paper import paper_design, paper_hyperparameters
 from greenshift.space.scope import Scope
@@ -111,9 +111,9 @@ class SearchSpace:
             InputError: If a hyperparameter is missing or has a value that no design can have.
         """
         configuration = {**self.fixed, **configuration}
-        of_network = {"shift_depth": self.depth, "weight_bits": FULL_WEIGHT_BITS}
-        for name in set(self.fidelity) & of_network.keys():
-            configuration[name] = round(quantities.get(name, of_network[name]))
+        for name, (_, most) in network_ranges(self.depth).items():
+            if name in self.fidelity:
+                configuration[name] = round(quantities.get(name, most))
         full = configuration.get("epochs", base.epochs) if epochs is None else epochs
         try:
             return self.rule(configuration, backbone, replace(base, epochs=full))

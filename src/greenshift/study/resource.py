@@ -4,14 +4,7 @@ import math
 
 from greenshift.config import StudyConfig
 from greenshift.errors import InputError
-from greenshift.fidelities import (
-    FEWEST_WEIGHT_BITS,
-    FULL_PERCENT,
-    FULL_WEIGHT_BITS,
-    QUANTITIES,
-    counted_in,
-    resource_unit,
-)
+from greenshift.fidelities import FULL_PERCENT, QUANTITIES, counted_in, network_ranges, resource_unit
 from greenshift.optimize import Fidelity, make_fidelity
 
 # Two rungs below everything at the ratio of 3 that brackets have.
@@ -34,8 +27,7 @@ def study_fidelity(config: StudyConfig, epochs_range: tuple[int, int], depth: in
         return None
     ranges = {
         "epochs": epochs_range,
-        "shift_depth": (1, depth),
-        "weight_bits": (FEWEST_WEIGHT_BITS, FULL_WEIGHT_BITS),
+        **network_ranges(depth),
         "data_fraction": (_LEAST_PERCENT, FULL_PERCENT),
         "resolution": (math.ceil(pixels / 2), pixels),
     }
