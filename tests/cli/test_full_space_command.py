@@ -68,6 +68,18 @@ def test_search_says_in_one_line_what_it_leaves_out(tmp_path, call):
         assert words in line
 
 
+def test_what_a_distilling_search_found_has_a_cost(tmp_path, call):
+    file = tmp_path / "c.json"
+    file.write_text('{"distill": "on", "temperature": 4.0, "distill_weight": 0.5, "sparsity": 0.5, "prune": "on"}')
+    asked = ("cost", "--space", "full", "--model", "tiny_cnn", "--data", "digits", "--target", "cortex-m0")
+    asked += ("--configuration", file, "--techniques", "prune,distill")
+    said = call(*asked)
+    assert (said.code, said.complaint.count("needs a teacher; name its file with teacher")) == (2, 1)
+    said = call(*asked, "--teacher", "of-the-search.safetensors", "--json")
+    assert said.code == 0, said.err
+    assert json.loads(said.out)["design"]["pruning"]["sparsity"] == 0.5
+
+
 def test_a_full_study_begins_with_anothers_front(full_store, tmp_path, call):
     """Groups have the same names on every network."""
     folder, _ = full_store

@@ -31,6 +31,9 @@ def cost(
     ),
     space: str = typer.Option("paper", help="Search space of the configuration: paper or full."),
     techniques: str | None = typer.Option(None, help="As of the search that a full configuration comes from."),
+    teacher: str | None = typer.Option(
+        None, help="As of that search; it is not read, as it costs an inference nothing."
+    ),
     target: str = typer.Option("cortex-m4", help="Device of the cost model: a name of the catalog or a TOML file."),
     data: str = typer.Option("cifar10", help="Dataset, for the image size and the number of classes."),
     data_dir: str | None = typer.Option(None, help="Folder that holds the official dataset folders."),
@@ -44,7 +47,8 @@ def cost(
     if space == "paper" and configuration is None:
         configuration = "paper-default"
     words = None if techniques is None else [word.strip() for word in techniques.split(",")]
-    fields = {"model": model, "data": data, "data_dir": data_dir, "target": target, "space": space, "techniques": words}
+    fields: dict[str, Any] = {"model": model, "data": data, "data_dir": data_dir, "target": target, "space": space}
+    fields |= {"techniques": words, "teacher": teacher}
     design, profile = _designed(from_mapping({k: v for k, v in fields.items() if v is not None}, "cost"), configuration)
     costs = [cost_of(profile, device) for device in devices]
     title = f"{model}, {configuration or 'default'}, on {devices[0].name}"
