@@ -50,15 +50,24 @@ def float_network(backbone: str, checkpoint: Path) -> nn.Module:
     return model
 
 
+def epochs_of(name: str, args: argparse.Namespace) -> int:
+    """Return how long a design is trained; 0 if it is calibrated only."""
+    point, _, scratch = name.partition("-")
+    if scratch and point in PAPER:
+        own = PAPER[point]().recipe.epochs
+        return min(args.scratch_epochs or own, own)
+    return args.epochs if DESIGNS[name].trained else 0
+
+
 def run(name: str, seed: int, args: argparse.Namespace, teacher: nn.Module | None) -> dict[str, object]:
     """Train one design with one seed: `POS1-scratch` by the paper's recipe, all others from the checkpoint."""
     data = DataChoice("cifar10", args.data_dir, seed=seed)
     dataset, splits = load_splits(data)
     point, _, scratch = name.partition("-")
-    resume = args.out.with_name(f"{args.out.stem}-{name}-{seed}.safetensors")  # not that of a run beside it
+    epochs = epochs_of(name, args)
+    resume = args.out.with_name(f"{args.out.stem}-{name}-{seed}-{epochs}.safetensors")  # not that of a run beside it
     if scratch and point in PAPER:
         chosen, start, teacher = PAPER[point](), None, None
-        epochs = min(args.scratch_epochs or chosen.recipe.epochs, chosen.recipe.epochs)
     else:
         tuning = DESIGNS[name]
         chosen = dataclasses.replace(tuning.design, recipe=recipe_of(tuning, args))
@@ -66,7 +75,6 @@ def run(name: str, seed: int, args: argparse.Namespace, teacher: nn.Module | Non
         if tuning.pretrained:
             weights = float_network("resnet20", args.checkpoint).state_dict()
             start = Start(weights, str(args.checkpoint), tuning.calibration_batches)
-        epochs = args.epochs if tuning.trained else 0
         teacher = teacher if tuning.distilled else None
     if epochs == 0:
         chosen, teacher = (
@@ -132,10 +140,11 @@ def main() -> None:
         teacher = KeptAnswers(float_network("resnet56", args.teacher_checkpoint), answers)
     done = set()
     if args.out.exists():
-        done = {(row["design"], row["seed"]) for row in map(json.loads, args.out.read_text().splitlines())}
+        rows = map(json.loads, args.out.read_text().splitlines())
+        done = {(row["design"], row["seed"], row["epochs"]) for row in rows}
     for seed in map(int, args.seeds.split(",")):
         for name in args.designs.split(","):
-            if (name, seed) not in done:
+            if (name, seed, epochs_of(name, args)) not in done:
                 row = json.dumps(run(name, seed, args, teacher))
                 with args.out.open("a") as file:
                     file.write(row + "\n")

@@ -8,6 +8,8 @@ fine-tuned for the same number of epochs in every arm and every evaluation, each
     two-stage   the functions of stage1, then trained scales and the optimizer's settings: random draws
     stage2      the same draws with ReLU left as it is
     joint       functions, scales and settings in one space, as many evaluations as two-stage has
+    joint-stages  the same with a function for each stage of the network, as `greenshift search` has it; it begins with
+                one function everywhere, each in turn
 
 Searches see the validation images only; what each finds is fine-tuned once more on training and validation images and
 then tested. Differences from SAFS (Loni et al., AutoML 2023), whose method this is: ReLU is a candidate too and
@@ -22,15 +24,15 @@ import argparse
 import dataclasses
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from ConfigSpace import Categorical, ConfigurationSpace, EqualsCondition, Float
 
-from greenshift.activations import ACTIVATIONS, Activation
+from greenshift.activations import Activation
 from greenshift.compress.activations import assign_activations
 from greenshift.design import Design, Optimization, Pruning, Recipe
 from greenshift.energy import meter
@@ -39,17 +41,18 @@ from greenshift.networks import Start, build_network, image_shape, load_splits, 
 from greenshift.objectives import get_objectives
 from greenshift.optimize import make_optimizer
 from greenshift.records import DataChoice
+from greenshift.space.groups import layer_groups
 from greenshift.targets import cost, load_target
 from greenshift.train import DivergedError, choose_compute, error_rate
+from safs_searches import Search, Values, first_stage, joint_search, one_function_everywhere, second_stage
 
-ARMS = ("relu", "stage1", "two-stage", "stage2", "joint")
+ARMS = ("relu", "stage1", "two-stage", "stage2", "joint", "joint-stages")
 SETTINGS = (
     *("model", "data", "checkpoint", "dense_train_limit", "dense_epochs", "train_limit", "sparsity"),
     *("epochs", "batch", "lr", "steps1", "steps2", "joint_optimizer"),
 )
 FIXED_RECIPE = {"optimizer": "SGD", "momentum": 0.9, "weight_decay": 1e-4, "schedule": "cosine"}
 TARGET = "asic-45nm"  # an exponential costs it as many additions as it is made of
-Values = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,15 @@ class Experiment:
     seed: int
     data: DataChoice
     dense: dict[str, Any]
-    modules: tuple[str, ...]
+    stages: Mapping[str, str]  # of every activation module
 
     def design(self, values: Values) -> Design:
         """The design of a configuration; what it leaves out is ReLU and the fixed recipe."""
         trained = values.get("scales") == "trained"
-        functions = tuple((m, Activation(values.get(f"act {m}", "relu"), trained)) for m in self.modules)
+        names: Values = {
+            m: values.get(f"act {m}", values.get(f"act {stage}", "relu")) for m, stage in self.stages.items()
+        }
+        functions = tuple((module, Activation(name, trained)) for module, name in names.items())
         settings = {"lr": self.args.lr, **FIXED_RECIPE, **values}
         named = {name: settings[name] for name in ("lr", "momentum", "weight_decay", "schedule")}
         nesterov = settings["optimizer"] == "SGD"
@@ -99,58 +105,38 @@ class Experiment:
         print(line, flush=True)
 
 
-def functions_space(modules: tuple[str, ...]) -> ConfigurationSpace:
-    """One gene for each activation module."""
-    space = ConfigurationSpace()
-    space.add(*(Categorical(f"act {module}", ACTIVATIONS, default="relu") for module in modules))
-    return space
-
-
-def add_settings(space: ConfigurationSpace, lr: float) -> ConfigurationSpace:
-    """SAFS's second stage, in the ranges of its code, with the optimizers that are there."""
-    optimizer = Categorical("optimizer", ["SGD", "Adam", "RAdam", "Ranger"], default="SGD")
-    momentum = Float("momentum", (0.1, 0.999), default=0.9)
-    schedule = Categorical("schedule", ["constant", "step", "cosine"], default="cosine")
-    space.add(optimizer, momentum, schedule, Float("lr", (1e-4, 1e-1), log=True, default=lr))
-    space.add(Float("weight_decay", (1e-5, 1e-1), log=True, default=1e-4))
-    space.add(EqualsCondition(momentum, optimizer, "SGD"), EqualsCondition(schedule, optimizer, "SGD"))
-    return space
-
-
-def search(
-    experiment: Experiment, name: str, optimizer: str, space: ConfigurationSpace, steps: int, fixed: Values
-) -> Values:
+def run_search(experiment: Experiment, search: Search) -> Values:
     """Run a search, or what is left of it; return the best configuration with what was fixed."""
     chosen = make_optimizer(
-        optimizer,
-        space=space,
+        search.optimizer,
+        space=search.space,
         objectives=get_objectives(("error",)),
         seed=experiment.seed,
-        max_trials=steps,
-        warm_start=(dict(space.get_default_configuration()),),
+        max_trials=search.steps,
+        warm_start=search.starts,
     )
-    rows = experiment.rows(search=name)
+    rows = experiment.rows(search=search.name)
     for row in rows:
         tell(chosen, row)
-    for _ in range(steps - len(rows)):
+    for _ in range(search.steps - len(rows)):
         (proposal,) = chosen.ask(1)
         error: float | None = None
         with meter() as metered:
             try:
-                error = experiment.fine_tune({**fixed, **proposal.configuration}, final=False)[1]
+                error = experiment.fine_tune({**search.fixed, **proposal.configuration}, final=False)[1]
             except DivergedError:
                 error = None
         experiment.write(
-            search=name,
+            search=search.name,
             trial=proposal.trial,
             configuration=proposal.configuration,
             val_error=error,
             **consumed([metered.reading.to_json()]),
         )
-        tell(chosen, experiment.rows(search=name)[-1])
-    tried = experiment.rows(search=name)
+        tell(chosen, experiment.rows(search=search.name)[-1])
+    tried = experiment.rows(search=search.name)
     best = min(tried, key=lambda row: math.inf if row["val_error"] is None else row["val_error"])
-    return {**fixed, **best["configuration"]}
+    return {**search.fixed, **best["configuration"]}
 
 
 def tell(optimizer: Any, row: Values) -> None:
@@ -178,27 +164,25 @@ def consumed(readings: list[Values]) -> Values:
 
 def arm_configuration(experiment: Experiment, arm: str) -> tuple[Values, list[str]]:
     """Return what an arm ends with, and the searches that led there."""
-    args, modules = experiment.args, experiment.modules
-    trained = {"scales": "trained"}
-
-    def first() -> Values:
-        return search(experiment, "stage1", "lahc", functions_space(modules), args.steps1, {})
+    args, stages = experiment.args, experiment.stages
+    run = partial(run_search, experiment)
+    first = first_stage(stages, args.steps1)
 
     def second(name: str, functions: Values) -> Values:
-        space = add_settings(ConfigurationSpace(), args.lr)
-        return search(experiment, name, "random", space, args.steps2, {**functions, **trained})
+        return run(second_stage(name, functions, args.lr, args.steps2))
 
-    def joint() -> Values:
-        space = add_settings(functions_space(modules), args.lr)
-        space.add(Categorical("scales", ["fixed", "trained"], default="fixed"))
-        return search(experiment, "joint", args.joint_optimizer, space, args.steps1 + args.steps2, {})
+    def joint(name: str, places: Iterable[str]) -> Search:
+        return joint_search(name, args.joint_optimizer, places, args.lr, args.steps1 + args.steps2)
 
+    by_stage = joint("joint-stages", dict.fromkeys(stages.values()))
+    by_stage = dataclasses.replace(by_stage, starts=one_function_everywhere(by_stage.space))
     searches: dict[str, tuple[Callable[[], Values], list[str]]] = {
         "relu": (dict, []),
-        "stage1": (first, ["stage1"]),
-        "two-stage": (lambda: second("after stage1", first()), ["stage1", "after stage1"]),
+        "stage1": (lambda: run(first), ["stage1"]),
+        "two-stage": (lambda: second("after stage1", run(first)), ["stage1", "after stage1"]),
         "stage2": (lambda: second("stage2", {}), ["stage2"]),
-        "joint": (joint, ["joint"]),
+        "joint": (lambda: run(joint("joint", stages)), ["joint"]),
+        "joint-stages": (lambda: run(by_stage), ["joint-stages"]),
     }
     make, names = searches[arm]
     return make(), names
@@ -241,13 +225,24 @@ def dense_weights(args: argparse.Namespace, data: DataChoice, seed: int) -> tupl
     return {name: tensor.cpu() for name, tensor in model.state_dict().items()}, accuracy
 
 
+def activation_stages(model: str, data: DataChoice) -> dict[str, str]:
+    """Return the layer group of every activation module."""
+    backbone = build_model(model, **vars(image_shape(data)))
+    keys = {
+        group.name: tuple((key, Activation()) for key in group.activations)
+        for group in layer_groups(profile_design(Design(model), data))
+        if group.activations
+    }
+    owners = {module: name for name, own in keys.items() for module in assign_activations(backbone, own)}
+    return {module: owners[module] for module in assign_activations(backbone, (("*", Activation()),))}
+
+
 def run_seed(args: argparse.Namespace, seed: int) -> None:
     """Run the arms of a seed that are not in the output yet."""
     data = DataChoice(args.data, args.data_dir, train_limit=args.train_limit, seed=seed)
-    backbone = build_model(args.model, **vars(image_shape(data)))
-    modules = tuple(assign_activations(backbone, (("*", Activation()),)))
+    stages = activation_stages(args.model, data)
     dense, accuracy = dense_weights(args, data, seed)
-    experiment = Experiment(args, seed, data, dense, modules)
+    experiment = Experiment(args, seed, data, dense, stages)
     if not experiment.rows(arm="dense"):
         experiment.write(arm="dense", test_accuracy=round(accuracy, 4))
     for arm in args.arms.split(","):

@@ -25,7 +25,7 @@ def test_every_arm_ends_in_a_tested_network_and_a_cut_run_goes_on(monkeypatch, t
     results = {row["arm"]: row for row in whole if "arm" in row}
     assert list(results) == ["dense", *safs.ARMS]
     assert {arm: row["evaluations"] for arm, row in results.items() if arm != "dense"} == {
-        **{"relu": 0, "stage1": 2, "two-stage": 4, "stage2": 2, "joint": 4}
+        **{"relu": 0, "stage1": 2, "two-stage": 4, "stage2": 2, "joint": 4, "joint-stages": 4}
     }
     assert all(0 <= row["test_accuracy"] <= 1 for row in results.values())
     for row in whole:

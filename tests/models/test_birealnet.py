@@ -2,10 +2,13 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 from greenshift.compress import Binary, convert
 from greenshift.models import build_model
+from greenshift.models.binary import OneSlopePReLU
 
 
 def network(width=1.0, size=32):
@@ -72,3 +75,27 @@ def test_it_learns_without_any_scheme_too():
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.7 * losses[0]
+
+
+@given(slope=st.floats(-2, 2, width=32), seed=st.integers(0, 9))
+def test_the_activation_is_torchs_own_in_values_and_gradients(slope, seed):
+    own, fast = nn.PReLU(init=slope), OneSlopePReLU(init=slope)
+    x = torch.randn(4, 3, 5, 5, generator=torch.Generator().manual_seed(seed))
+    x[0, 0] = torch.tensor([-0.0, 0.0, -1e-30, 1e-30, -1e30])
+    inputs, grads = [x.clone().requires_grad_() for _ in range(2)], torch.randn_like(x)
+    for module, values in zip((own, fast), inputs, strict=True):
+        module(values).backward(grads)
+    assert torch.equal(own(x), fast(x))
+    assert torch.equal(inputs[0].grad, inputs[1].grad)
+    torch.testing.assert_close(own.weight.grad, fast.weight.grad)
+
+
+def test_under_bfloat16_the_slope_learns_in_float32():
+    fast = OneSlopePReLU()
+    x = torch.randn(64, 16, generator=torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", torch.bfloat16):
+        out = fast(x.bfloat16().requires_grad_())
+    out.sum().backward()
+    assert out.dtype == torch.bfloat16
+    assert fast.weight.grad.dtype == torch.float32
+    torch.testing.assert_close(fast.weight.grad, x.bfloat16().float().clamp(max=0).sum().reshape(1), rtol=1e-2, atol=0)

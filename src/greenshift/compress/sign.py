@@ -13,19 +13,19 @@ class _Sign(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, threshold: Tensor, gradient: str) -> Tensor:
-        ctx.save_for_backward(x, threshold)
+        distance = (x - threshold).add_(0.0)  # makes -0 a 0
+        ctx.save_for_backward(distance)
         ctx.gradient = gradient
-        # In the type of x from the start: a choice between two numbers would be made in float32.
-        return (x < threshold).to(x.dtype).mul_(-2).add_(1)
+        # A comparison would take three times as long in bfloat16, and what is made of its answer three times more.
+        return torch.copysign(distance.new_ones(()), distance)
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        x, threshold = ctx.saved_tensors
-        distance = (x - threshold).abs_()
+        magnitude = ctx.saved_tensors[0].abs()
         if ctx.gradient == "clipped":
-            return grads[0] * (distance <= 1), None, None
+            return grads[0] * (magnitude <= 1), None, None
         # 2 - 2|x| is exact in the type of x for |x| from 0.5 to 1 and rounded once below: no float32 copy is needed.
-        return grads[0] * (2.0 - 2.0 * distance).clamp_(min=0.0), None, None
+        return magnitude.mul_(-2.0).add_(2.0).clamp_(min=0.0).mul_(grads[0]), None, None
 
 
 class Sign(nn.Module):

@@ -10,8 +10,11 @@ but the first. Shortcuts that halve the map average it and repeat its channels, 
 would have to stay real.
 """
 
+from typing import Any, cast
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from greenshift.models.layers import deepened, halvings, initialise, scaled
 from greenshift.models.registry import register
@@ -32,6 +35,32 @@ class RepeatShortcut(nn.Module):
         return torch.cat([self.pool(x)] * self.repeats, 1)
 
 
+class _OneSlope(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, slope: Tensor) -> Tensor:
+        ctx.save_for_backward(x, slope)
+        return functional.leaky_relu(x, float(slope))
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        x, slope = ctx.saved_tensors
+        below = (grads[0] * x.clamp(max=0)).sum(dtype=slope.dtype)
+        return torch.ops.aten.leaky_relu_backward(grads[0], x, float(slope), False), below.reshape(slope.shape)
+
+
+class OneSlopePReLU(nn.PReLU):
+    """PReLU of one slope (He et al., ICCV 2015, section 2.1), whose backward pass is made of fast steps on a CPU.
+
+    torch's own one runs number by number in bfloat16 and took three tenths of the training of a binary network.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name of torch's own layer
+        """Return positive values as they are and negative ones times the slope; any shape."""
+        if self.training and input.device.type == "cpu":
+            return cast(Tensor, _OneSlope.apply(input, self.weight))
+        return super().forward(input)
+
+
 class BiRealUnit(nn.Module):
     """A batch norm, a 3x3 convolution and a PReLU, and a shortcut around them."""
 
@@ -40,7 +69,7 @@ class BiRealUnit(nn.Module):
         super().__init__()
         self.bn = nn.BatchNorm2d(inputs)
         self.conv = nn.Conv2d(inputs, inputs * repeats, 3, stride, 1, bias=False)
-        self.prelu = nn.PReLU()
+        self.prelu = OneSlopePReLU()
         self.shortcut = nn.Identity() if repeats == stride == 1 else RepeatShortcut(stride, repeats)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ class _Tracer(fx.Tracer):
     """Looks into modules of the user, but takes convolutions, linear layers and activations as they are."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        taken = isinstance(m, nn.Conv2d | nn.Linear | ScaledActivation)
+        taken = isinstance(m, nn.Conv2d | nn.Linear | nn.PReLU | ScaledActivation)
         return taken or super().is_leaf_module(m, module_qualified_name)
 
 
