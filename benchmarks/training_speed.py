@@ -1,4 +1,4 @@
-"""Images per second of training ResNet20: fused shift layers against the unfused formulation and float32.
+"""Images per second of training ResNet20: fused shift and binary layers against unfused formulations and float32.
 
 Every variant trains on the same random batch; variants take turns and the ratios are taken per round,
 so that a drift of the machine's speed cancels.
@@ -15,13 +15,14 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from greenshift.compress import Depth, Shift, convert
+from greenshift.compress import Binary, Depth, Shift, convert
 from greenshift.compress.shift import add_shift_decay
 from greenshift.design import Optimization
 from greenshift.models import build_model
 from greenshift.train.device import Precision, choose_compute
 from greenshift.train.optimizers import build_optimizer
 from unfused_shift import UnfusedConv2d, UnfusedLinear
+from unfused_sign import unfuse_signs
 
 Step = Callable[[], None]
 IMAGE = (3, 32, 32)
@@ -56,6 +57,12 @@ def unfused(kind: str) -> nn.Module:
     return model
 
 
+def binary() -> nn.Module:
+    """The Bi-Real ResNet20 with signs on both sides in all layers but the first and the last."""
+    model = build_model("birealnet20", num_classes=10, in_channels=3, image_size=32)
+    return convert(model, {"layer*": Binary(1)}, torch.zeros(1, *IMAGE))[0]
+
+
 def training_step(model: nn.Module, batch: int, precision: Precision, channels_last: bool) -> Step:
     """Return a function that makes one SGD step."""
     compute = choose_compute(precision)
@@ -87,12 +94,15 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     fast: Precision = choose_compute().precision
+    quick = f"{fast}, channels_last"
     steps: dict[str, Step] = {}
     for kind in ("Q", "PS"):
         steps[f"unfused {kind}, float32"] = training_step(unfused(kind), args.batch, "float32", False)
-        steps[f"fused {kind}, {fast}, channels_last"] = training_step(fused(kind), args.batch, fast, True)
+        steps[f"fused {kind}, {quick}"] = training_step(fused(kind), args.batch, fast, True)
+    steps[f"unfused W1A1, {quick}"] = training_step(unfuse_signs(binary()), args.batch, fast, True)
+    steps[f"fused W1A1, {quick}"] = training_step(binary(), args.batch, fast, True)
     steps["float network, float32"] = training_step(resnet20(), args.batch, "float32", False)
-    steps[f"float network, {fast}, channels_last"] = training_step(resnet20(), args.batch, fast, True)
+    steps[f"float network, {quick}"] = training_step(resnet20(), args.batch, fast, True)
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for step in steps.values():
         step()
@@ -103,9 +113,9 @@ def main() -> None:
                 step()
             seconds[name].append((time.perf_counter() - started) / args.steps)
     ratios = {}
-    for kind in ("Q", "PS"):
-        ours = seconds[f"fused {kind}, {fast}, channels_last"]
-        for peer in (f"unfused {kind}, float32", f"float network, {fast}, channels_last"):
+    for kind, precision in (("Q", "float32"), ("PS", "float32"), ("W1A1", quick)):
+        ours = seconds[f"fused {kind}, {quick}"]
+        for peer in (f"unfused {kind}, {precision}", f"float network, {quick}"):
             values = [b / a for a, b in zip(ours, seconds[peer], strict=True)]
             ratios[f"{kind} over {peer}"] = {
                 "median": statistics.median(values),

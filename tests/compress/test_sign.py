@@ -11,6 +11,7 @@ from greenshift.compress.sign import Sign
 from greenshift.design import Design, Optimization, Recipe
 from greenshift.networks import train_design
 from greenshift.records import DataChoice
+from unfused_sign import UnfusedSign
 
 X = torch.tensor([-2.0, -1.0, -0.75, -0.0, 0.0, 0.25, 1.0, 1.5])
 SLOPES = {"approx": [0, 0, 0.5, 2, 2, 1.5, 0, 0], "clipped": [0, 1, 1, 1, 1, 1, 1, 0]}
@@ -25,6 +26,18 @@ def test_values_and_gradients_by_hand(gradient, dtype):
     assert signs.dtype == x.grad.dtype == dtype
     assert signs.tolist() == [-1, -1, -1, 1, 1, 1, 1, 1]
     assert x.grad.tolist() == [3 * slope for slope in SLOPES[gradient]]
+
+
+def test_values_and_gradients_are_those_of_separate_steps():
+    given, grads = torch.randn(2, 1000, generator=torch.Generator().manual_seed(0)).mul(1.5)
+    results = []
+    for sign in (Sign("approx"), UnfusedSign()):
+        x = given.clone().requires_grad_()
+        signs = sign(x)
+        signs.backward(grads)
+        results.append((signs.detach(), x.grad))
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs)
 
 
 def test_the_approximation_integrates_to_the_whole_step():
