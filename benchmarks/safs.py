@@ -8,8 +8,8 @@ fine-tuned for the same number of epochs in every arm and every evaluation, each
     two-stage   the functions of stage1, then trained scales and the optimizer's settings: random draws
     stage2      the same draws with ReLU left as it is
     joint       functions, scales and settings in one space, as many evaluations as two-stage has
-    joint-stages  the same with a function for each stage of the network, as `greenshift search` has it; it begins with
-                one function everywhere, each in turn
+    joint-stages  the same with a function for each stage of the network, as in the full space of `greenshift search`;
+                it begins with one function everywhere, each in turn
 
 Searches see the validation images only; what each finds is fine-tuned once more on training and validation images and
 then tested. Differences from SAFS (Loni et al., AutoML 2023), whose method this is: ReLU is a candidate too and
