@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from full_samples import EVERYTHING, float_profile, full_space, scope
-from greenshift.activations import Activation
+from greenshift.activations import ACTIVATIONS, Activation
 from greenshift.compress.activations import activation_of
 from greenshift.compress.handlers import storage_of
 from greenshift.design import Design, Distillation, Pruning, Recipe
@@ -71,6 +71,21 @@ def test_what_is_not_searched_does_not_begin():
     assert full_space(techniques=("compact",)).starts == (small,)
     stages = {"scheme_stage1", "scheme_stage2", "scheme_stage3"}
     assert full_space(techniques=("uniform",), target="cpu-vnni").starts[-1].keys() == stages
+
+
+def test_a_search_for_activations_of_one_float_network_begins_with_each_everywhere():
+    space = full_space(techniques=("activation", "prune"))
+    designs = [designed(space, start) for start in space.starts]
+    pruned = [design for design in designs if design.activations]
+    assert [dict(design.activations)["*"].name for design in pruned] == list(ACTIVATIONS[1:])
+    assert all(design.pruning.pattern == "unstructured" for design in pruned)
+    assert all(space.validate(space.complete(start)) == space.complete(start) for start in space.starts)
+    alone = full_space(techniques=("activation",))
+    assert all(designed(alone, start).pruning is None for start in alone.starts)
+    assert len(alone.starts) == len(ACTIVATIONS) - 1
+    for others in (("uniform",), ("compact",)):
+        space = full_space(techniques=("activation", *others))
+        assert not any(designed(space, start).activations for start in space.starts)
 
 
 def test_every_group_has_its_own_scheme():

@@ -11,6 +11,7 @@ from typing import Any
 from ConfigSpace import Categorical, ConfigurationSpace, EqualsCondition, Float
 from ConfigSpace.hyperparameters import OrdinalHyperparameter
 
+from greenshift.activations import ACTIVATIONS
 from greenshift.design import Design, Recipe
 from greenshift.errors import InputError
 from greenshift.space.conditions import add_conditions
@@ -44,7 +45,8 @@ def single_techniques(space: ConfigurationSpace, scope: Scope) -> list[dict[str,
 
     A mixture that is any good is found from its parts: drawn at random, nearly every configuration has a group that
     is ruined by its scheme. They are shown on a small form of the backbone, if there is one: what a technique is worth
-    can be seen there for a fraction of the energy, which would otherwise be spent before the search proper.
+    can be seen there for a fraction of the energy, which would otherwise be spent before the search proper. Where there
+    are no schemes and no forms to choose, activation functions are shown too.
 
     Args:
         space: The space with all its hyperparameters.
@@ -61,7 +63,21 @@ def single_techniques(space: ConfigurationSpace, scope: Scope) -> list[dict[str,
     if len(scope.schemes) > 1:
         alone += [{f"scheme_{group.name}": scheme for group in scope.stages} for scheme in scope.schemes[1:]]
     alone += [dict(values) for name in scope.techniques for values in TECHNIQUES[name].alone]
+    if not small and len(scope.schemes) == 1 and forms.activation:
+        alone += _one_function_everywhere(scope, pruned="prune" in space)
     return [{**small, **values} for values in alone if all(name in space for name in values)]
+
+
+def _one_function_everywhere(scope: Scope, *, pruned: bool) -> list[dict[str, Any]]:
+    """Return each other activation function in all stages, of a pruned network where there is pruning.
+
+    A thinly connected network may learn nothing with its own function, and a search that begins there has nothing to
+    climb on (docs/results/techniques.md, LeNet-5 at 99 %). Thirteen trainings are too many to begin with where the
+    larger gains are elsewhere, so this is for searches of float networks in one form.
+    """
+    others = [name for name in ACTIVATIONS if name != scope.forms.activation]
+    with_zeros = {"prune": "on"} if pruned else {}
+    return [{**with_zeros, **{f"activation_{stage}": name for stage in scope.forms.activated}} for name in others]
 
 
 def full_design(scope: Scope, values: Mapping[str, Any], backbone: str, recipe: Recipe) -> Design:
