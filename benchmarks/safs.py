@@ -36,7 +36,7 @@ from greenshift.activations import Activation
 from greenshift.compress.activations import assign_activations
 from greenshift.design import Design, Optimization, Pruning, Recipe
 from greenshift.energy import meter
-from greenshift.models import build_model, load_weights
+from greenshift.models import load_weights
 from greenshift.networks import Start, build_network, image_shape, load_splits, profile_design, train_design
 from greenshift.objectives import get_objectives
 from greenshift.optimize import make_optimizer
@@ -48,7 +48,7 @@ from safs_searches import Search, Values, first_stage, joint_search, one_functio
 
 ARMS = ("relu", "stage1", "two-stage", "stage2", "joint", "joint-stages")
 SETTINGS = (
-    *("model", "data", "checkpoint", "dense_train_limit", "dense_epochs", "train_limit", "sparsity"),
+    *("model", "width", "data", "checkpoint", "dense_train_limit", "dense_epochs", "train_limit", "sparsity"),
     *("epochs", "batch", "lr", "steps1", "steps2", "joint_optimizer"),
 )
 FIXED_RECIPE = {"optimizer": "SGD", "momentum": 0.9, "weight_decay": 1e-4, "schedule": "cosine"}
@@ -78,6 +78,7 @@ class Experiment:
         optimization = Optimization(settings["optimizer"], **named, warmup=0.05, nesterov=nesterov)
         return Design(
             self.args.model,
+            self.args.width,
             recipe=Recipe(self.args.epochs, self.args.batch, optimization, load_splits(self.data)[0].augment),
             pruning=Pruning(self.args.sparsity, schedule="one-shot", scope="layer"),
             activations=functions,
@@ -214,7 +215,7 @@ def dense_weights(args: argparse.Namespace, data: DataChoice, seed: int) -> tupl
     dataset, splits = load_splits(data)
     shape = image_shape(data)
     optimization = Optimization("SGD", args.lr, 0.9, 5e-4, "cosine", 0.05, nesterov=True)
-    design = Design(args.model, recipe=Recipe(args.dense_epochs, args.batch, optimization, dataset.augment))
+    design = Design(args.model, args.width, recipe=Recipe(args.dense_epochs, args.batch, optimization, dataset.augment))
     if args.checkpoint is not None:
         model = build_network(design, shape)
         load_weights(model, args.checkpoint)
@@ -225,12 +226,12 @@ def dense_weights(args: argparse.Namespace, data: DataChoice, seed: int) -> tupl
     return {name: tensor.cpu() for name, tensor in model.state_dict().items()}, accuracy
 
 
-def activation_stages(model: str, data: DataChoice) -> dict[str, str]:
+def activation_stages(design: Design, data: DataChoice) -> dict[str, str]:
     """Return the layer group of every activation module."""
-    backbone = build_model(model, **vars(image_shape(data)))
+    backbone = build_network(design, image_shape(data))
     keys = {
         group.name: tuple((key, Activation()) for key in group.activations)
-        for group in layer_groups(profile_design(Design(model), data))
+        for group in layer_groups(profile_design(design, data))
         if group.activations
     }
     owners = {module: name for name, own in keys.items() for module in assign_activations(backbone, own)}
@@ -240,7 +241,7 @@ def activation_stages(model: str, data: DataChoice) -> dict[str, str]:
 def run_seed(args: argparse.Namespace, seed: int) -> None:
     """Run the arms of a seed that are not in the output yet."""
     data = DataChoice(args.data, args.data_dir, train_limit=args.train_limit, seed=seed)
-    stages = activation_stages(args.model, data)
+    stages = activation_stages(Design(args.model, args.width), data)
     dense, accuracy = dense_weights(args, data, seed)
     experiment = Experiment(args, seed, data, dense, stages)
     if not experiment.rows(arm="dense"):
@@ -255,6 +256,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--model", default="lenet5")
+    parser.add_argument("--width", type=float, default=1.0)
     parser.add_argument("--data", default="fashion-mnist")
     parser.add_argument("--data-dir", default=None)
     parser.add_argument("--checkpoint", default=None, help="dense weights, instead of a training")
