@@ -16,7 +16,7 @@ class _Sign(torch.autograd.Function):
         distance = (x - threshold).add_(0.0)  # makes -0 a 0
         ctx.save_for_backward(distance)
         ctx.gradient = gradient
-        # A comparison would take three times as long in bfloat16, and what is made of its answer three times more.
+        # Comparing, and turning the answer into numbers, would be the slow part in bfloat16.
         return torch.copysign(distance.new_ones(()), distance)
 
     @staticmethod
